@@ -1,0 +1,10 @@
+//! The one door to what is not a function of its arguments: time, waiting, stopping, randomness.
+#![allow(clippy::disallowed_methods)]
+
+mod clock;
+mod random;
+mod stop;
+
+pub use clock::{Clock, Deadline, ManualClock, SystemClock};
+pub use random::{random_bytes, uuid_v7};
+pub use stop::Stop;

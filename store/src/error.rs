@@ -1,0 +1,66 @@
+//! What can go wrong at the seam, as kinds that tell a caller what to do.
+
+use std::fmt;
+
+/// The result of every verb.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What a caller does about an error depends on this alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// `put_new`: something is there already.
+    Exists,
+    /// `replace_if`: what is there is not what was expected.
+    Changed,
+    /// No such object.
+    Missing,
+    /// More bytes than the caller takes.
+    TooLarge,
+    /// Not reached, not in time, no room. Whether a write was done is unknown; try again.
+    Away,
+    /// A right is missing or a key is not one; trying again cannot help.
+    Refused,
+}
+
+/// An error of the seam: its kind, the key, and a sentence for a person.
+#[derive(Debug)]
+pub struct Error {
+    kind: Kind,
+    key: String,
+    what: String,
+    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+impl Error {
+    /// `what` says what happened to the object at `key`.
+    pub fn new(kind: Kind, key: &str, what: impl Into<String>) -> Error {
+        Error { kind, key: key.to_owned(), what: what.into(), source: None }
+    }
+
+    /// With the error below it.
+    pub fn caused(
+        kind: Kind,
+        key: &str,
+        what: impl Into<String>,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Error {
+        Error { kind, key: key.to_owned(), what: what.into(), source: Some(source.into()) }
+    }
+
+    /// What a caller decides by.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.key, self.what)?;
+        match &self.source {
+            Some(source) => write!(f, ": {source}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for Error {}

@@ -1,0 +1,12 @@
+//! The seam to the archive. A store keeps objects under keys: put once, or replaced by compare-and-swap where the
+//! archive's layout allows it. `seam` states the contract, `conformance` checks it against every implementation.
+
+mod error;
+mod seam;
+
+pub mod conformance;
+pub mod directory;
+pub mod memory;
+
+pub use error::{Error, Kind, Result};
+pub use seam::{Entry, Keep, Listing, Lock, Mode, Object, Page, Store, Tag, Version};

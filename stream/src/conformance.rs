@@ -1,0 +1,1 @@
+//! What the seam promises, as one suite that every implementation passes.
