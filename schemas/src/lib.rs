@@ -1,6 +1,42 @@
 //! The contract between the stages: every byte that leaves a process, every path of the archive, and the walk
 //! over links. Nothing here does I/O, reads a clock or knows Kafka, S3 or HTTP.
+//!
+//! A module a format; each opens with the layout of its bytes.
 
+pub mod avro;
+pub mod checkpoint;
+pub mod event;
+pub mod framing;
+pub mod head;
+mod ids;
+pub mod key_note;
+pub mod layout;
+mod link;
+mod malformed;
+pub mod note;
+mod proof_data;
+pub mod sealed;
+pub mod segment;
+pub mod tiles;
+mod tree;
+mod trees;
 mod units;
+mod walk;
 
+pub use checkpoint::Checkpoint;
+pub use event::{AuditEvent, event_hash, event_schema_hash};
+pub use head::{Head, OpenSegment};
+pub use ids::derived_id;
+pub use key_note::KeyNote;
+pub use layout::{Layout, Place};
+pub use link::{LINK_BYTES, Link, first_prev};
+pub use malformed::Malformed;
+pub use note::{Signing, Vkey};
+pub use proof_data::ProofData;
+pub use sealed::SealedEvent;
+pub use segment::{SegmentBuilder, SegmentFile, SegmentHeader};
+pub use tiles::Tiles;
+pub use tree::{Tree, node_hash};
+pub use trees::Trees;
 pub use units::{Hash, Micros, Seq, hex, unhex};
+pub use walk::{Misfit, Walk};

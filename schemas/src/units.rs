@@ -55,7 +55,9 @@ impl Micros {
         let b = text.as_bytes();
         let digits = |from: usize, to: usize| -> Option<i64> {
             let part = b.get(from..to)?;
-            part.iter().all(u8::is_ascii_digit).then(|| part.iter().fold(0, |n, d| n * 10 + i64::from(d - b'0')))
+            part.iter()
+                .all(u8::is_ascii_digit)
+                .then(|| part.iter().fold(0, |n, d| n * 10 + i64::from(d - b'0')))
         };
         let (year, month, day) = (digits(0, 4)?, digits(5, 7)?, digits(8, 10)?);
         if b[4] != b'-' || b[7] != b'-' || year == 0 || !(1..=12).contains(&month) {
@@ -69,7 +71,13 @@ impl Micros {
             return Some(Micros(days * DAY_US));
         }
         let (hour, minute, second) = (digits(11, 13)?, digits(14, 16)?, digits(17, 19)?);
-        if !matches!(b[10], b'T' | b't' | b' ') || b[13] != b':' || b[16] != b':' || hour > 23 || minute > 59 || second > 60 {
+        if !matches!(b[10], b'T' | b't' | b' ')
+            || b[13] != b':'
+            || b[16] != b':'
+            || hour > 23
+            || minute > 59
+            || second > 60
+        {
             return None;
         }
         let mut at = 19;
@@ -209,7 +217,14 @@ mod tests {
         let at = |t| Micros::parse_rfc3339(t).map(Micros::rfc3339);
         assert_eq!(at("2026-11-21T10:30:00+01:00").as_deref(), Some("2026-11-21T09:30:00.000000Z"));
         assert_eq!(at("2026-11-21 09:30:00.1234567Z").as_deref(), Some("2026-11-21T09:30:00.123456Z"));
-        for bad in ["", "2026-02-30", "2026-11-21T09:30:00", "2026-11-21T24:00:00Z", "2026-11-21T09:30:00.Z", "é026-11-21"] {
+        for bad in [
+            "",
+            "2026-02-30",
+            "2026-11-21T09:30:00",
+            "2026-11-21T24:00:00Z",
+            "2026-11-21T09:30:00.Z",
+            "é026-11-21",
+        ] {
             assert_eq!(at(bad), None, "{bad}");
         }
     }

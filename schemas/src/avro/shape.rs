@@ -1,0 +1,189 @@
+//! A schema as a tree, parsed from its JSON. With it a reader walks datums of schemas that it was not built with.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::Input;
+use crate::Malformed;
+
+/// What a datum looks like. Recursive schemas are refused.
+#[derive(Clone, Debug)]
+pub enum Shape {
+    /// No bytes.
+    Null,
+    /// One byte.
+    Boolean,
+    /// 32 bits.
+    Int(Logical),
+    /// 64 bits.
+    Long(Logical),
+    /// 4 bytes.
+    Float,
+    /// 8 bytes.
+    Double,
+    /// A length and bytes.
+    Bytes,
+    /// A length and UTF-8.
+    String,
+    /// So many bytes.
+    Fixed(usize),
+    /// One of these.
+    Enum(Arc<[String]>),
+    /// Any number of these.
+    Array(Arc<Shape>),
+    /// One of these, behind its number.
+    Union(Arc<[Shape]>),
+    /// Each of these in turn.
+    Record(Arc<[(String, Shape)]>),
+}
+
+/// What a number means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Logical {
+    /// A number.
+    Plain,
+    /// A time in microseconds since 1970.
+    TimestampMicros,
+}
+
+const FORMAT: &str = "Avro schema";
+const MAX_SCHEMA_BYTES: usize = 1 << 20;
+const MAX_NODES: usize = 4_096;
+const MAX_DEPTH: usize = 32;
+
+impl Shape {
+    /// Reads a schema's JSON.
+    pub fn parse(json: &[u8]) -> Result<Shape, Malformed> {
+        if json.len() > MAX_SCHEMA_BYTES {
+            return Err(Malformed::new(FORMAT, 0, "larger than 1 MiB"));
+        }
+        let value: Value =
+            serde_json::from_slice(json).map_err(|e| Malformed::new(FORMAT, 0, format!("not JSON: {e}")))?;
+        Parser { named: HashMap::new(), nodes: 0 }.shape(&value, "", 0)
+    }
+
+    /// Passes over one datum, and refuses any spelling but the canonical one.
+    pub fn skip(&self, input: &mut Input<'_>) -> Result<(), Malformed> {
+        match self {
+            Shape::Null => Ok(()),
+            Shape::Boolean => input.bool().map(drop),
+            Shape::Int(_) => match i32::try_from(input.long()?) {
+                Ok(_) => Ok(()),
+                Err(_) => Err(input.malformed("an int is over 32 bits")),
+            },
+            Shape::Long(_) => input.long().map(drop),
+            Shape::Float => input.take(4).map(drop),
+            Shape::Double => input.take(8).map(drop),
+            Shape::Bytes => input.bytes().map(drop),
+            Shape::String => input.str().map(drop),
+            Shape::Fixed(size) => input.take(*size).map(drop),
+            Shape::Enum(symbols) => choose(input, symbols).map(drop),
+            Shape::Array(item) => input.array_of(|input| item.skip(input)),
+            Shape::Union(branches) => choose(input, branches)?.skip(input),
+            Shape::Record(fields) => fields.iter().try_for_each(|(_, shape)| shape.skip(input)),
+        }
+    }
+}
+
+/// The branch or symbol whose number comes next.
+pub(super) fn choose<'s, T>(input: &mut Input<'_>, from: &'s [T]) -> Result<&'s T, Malformed> {
+    let index = input.count()?;
+    usize::try_from(index)
+        .ok()
+        .and_then(|i| from.get(i))
+        .ok_or_else(|| input.malformed("no such branch or symbol"))
+}
+
+struct Parser {
+    named: HashMap<String, Shape>,
+    nodes: usize,
+}
+
+impl Parser {
+    fn shape(&mut self, value: &Value, namespace: &str, depth: usize) -> Result<Shape, Malformed> {
+        self.nodes += 1;
+        if self.nodes > MAX_NODES || depth > MAX_DEPTH {
+            return Err(bad("too large or too deep"));
+        }
+        match value {
+            Value::String(name) => self.named(name, namespace),
+            Value::Array(branches) => {
+                let shapes = branches.iter().map(|b| self.shape(b, namespace, depth + 1));
+                Ok(Shape::Union(shapes.collect::<Result<_, _>>()?))
+            }
+            Value::Object(_) => self.complex(value, namespace, depth),
+            _ => Err(bad("a type is neither name, object nor union")),
+        }
+    }
+
+    fn named(&self, name: &str, namespace: &str) -> Result<Shape, Malformed> {
+        Ok(match name {
+            "null" => Shape::Null,
+            "boolean" => Shape::Boolean,
+            "int" => Shape::Int(Logical::Plain),
+            "long" => Shape::Long(Logical::Plain),
+            "float" => Shape::Float,
+            "double" => Shape::Double,
+            "bytes" => Shape::Bytes,
+            "string" => Shape::String,
+            other => {
+                let full = full_name(other, namespace);
+                self.named.get(&full).cloned().ok_or_else(|| bad(format!("type {full} is not defined")))?
+            }
+        })
+    }
+
+    fn complex(&mut self, value: &Value, namespace: &str, depth: usize) -> Result<Shape, Malformed> {
+        let text = |key: &str| value.get(key).and_then(Value::as_str);
+        let list =
+            |key: &str| value.get(key).and_then(Value::as_array).ok_or_else(|| bad(format!("no {key}")));
+        let Some(kind) = text("type") else {
+            return self.shape(value.get("type").ok_or_else(|| bad("no type"))?, namespace, depth + 1);
+        };
+        let namespace = text("namespace").unwrap_or(namespace);
+        let shape = match kind {
+            "array" => {
+                let items = value.get("items").ok_or_else(|| bad("an array has no items"))?;
+                return Ok(Shape::Array(Arc::new(self.shape(items, namespace, depth + 1)?)));
+            }
+            "long" if text("logicalType") == Some("timestamp-micros") => {
+                return Ok(Shape::Long(Logical::TimestampMicros));
+            }
+            "record" => {
+                let mut fields = Vec::new();
+                for field in list("fields")? {
+                    let name = field
+                        .get("name")
+                        .and_then(Value::as_str)
+                        .ok_or_else(|| bad("a field has no name"))?;
+                    let of = field.get("type").ok_or_else(|| bad("a field has no type"))?;
+                    fields.push((name.to_owned(), self.shape(of, namespace, depth + 1)?));
+                }
+                Shape::Record(fields.into())
+            }
+            "enum" => {
+                let symbols = list("symbols")?.iter().map(|s| s.as_str().map(str::to_owned));
+                Shape::Enum(symbols.collect::<Option<_>>().ok_or_else(|| bad("a symbol is no string"))?)
+            }
+            "fixed" => {
+                let size = value.get("size").and_then(Value::as_u64).filter(|s| *s <= 1 << 20);
+                Shape::Fixed(size.ok_or_else(|| bad("a fixed has no size"))? as usize)
+            }
+            "map" => return Err(bad("maps have no canonical order and are not used")),
+            primitive => return self.named(primitive, namespace),
+        };
+        let name = text("name").ok_or_else(|| bad(format!("a {kind} has no name")))?;
+        self.named.insert(full_name(name, namespace), shape.clone());
+        Ok(shape)
+    }
+}
+
+fn full_name(name: &str, namespace: &str) -> String {
+    if name.contains('.') || namespace.is_empty() { name.to_owned() } else { format!("{namespace}.{name}") }
+}
+
+fn bad(what: impl Into<String>) -> Malformed {
+    Malformed::new(FORMAT, 0, what)
+}
