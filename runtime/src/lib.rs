@@ -2,9 +2,11 @@
 #![allow(clippy::disallowed_methods)]
 
 mod clock;
+mod failure;
 mod random;
 mod stop;
 
 pub use clock::{Clock, Deadline, ManualClock, SystemClock};
+pub use failure::{Backoff, Failure};
 pub use random::{random_bytes, uuid_v7};
 pub use stop::Stop;

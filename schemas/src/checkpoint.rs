@@ -62,7 +62,12 @@ impl Checkpoint {
             return Err(malformed("longer than 1 KiB"));
         }
         let note = Note::parse(note)?;
-        let mut lines = note.text.split('\n');
+        Ok((Checkpoint::parse_text(note.text)?, note))
+    }
+
+    /// Reads the text of a checkpoint without its signature.
+    pub fn parse_text(text: &str) -> Result<Checkpoint, Malformed> {
+        let mut lines = text.split('\n');
         let (Some(origin), Some(size), Some(root), Some(""), None) =
             (lines.next(), lines.next(), lines.next(), lines.next(), lines.next())
         else {
@@ -72,10 +77,11 @@ impl Checkpoint {
         let size = decimal(size).ok_or_else(|| malformed("the size is not a plain decimal"))?;
         let root = STANDARD.decode(root).ok().and_then(|r| Hash::from_slice(&r));
         let root = root.ok_or_else(|| malformed("the root is not base64 of 32 bytes"))?;
-        Ok((Checkpoint { origin: origin.to_owned(), size, root }, note))
+        Ok(Checkpoint { origin: origin.to_owned(), size, root })
     }
 
-    fn text(&self) -> String {
+    /// The text that is signed.
+    pub fn text(&self) -> String {
         format!("{}\n{}\n{}\n", self.origin, self.size, STANDARD.encode(self.root.bytes()))
     }
 }

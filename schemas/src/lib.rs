@@ -14,6 +14,7 @@ pub mod layout;
 mod link;
 mod malformed;
 pub mod note;
+pub mod own_act;
 mod proof_data;
 pub mod sealed;
 pub mod segment;

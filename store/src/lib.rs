@@ -2,6 +2,8 @@
 //! archive's layout allows it. `seam` states the contract, `conformance` checks it against every implementation.
 
 mod error;
+mod key;
+mod notes;
 mod seam;
 
 pub mod conformance;
@@ -9,4 +11,5 @@ pub mod directory;
 pub mod memory;
 
 pub use error::{Error, Kind, Result};
+pub use notes::{Notes, NotesError, keys_after};
 pub use seam::{Entry, Keep, Listing, Lock, Mode, Object, Page, Store, Tag, Version};

@@ -27,7 +27,13 @@ pub trait Store: Send + Sync {
 
     /// The object's bytes, or `range` of them (cut at its end), with what is known of it. `version` None: the
     /// newest. `Missing` if there is none; `TooLarge` if more than `max_bytes` would come.
-    fn get(&self, key: &str, version: Option<&Version>, range: Option<Range<u64>>, max_bytes: u64) -> Result<Object>;
+    fn get(
+        &self,
+        key: &str,
+        version: Option<&Version>,
+        range: Option<Range<u64>>,
+        max_bytes: u64,
+    ) -> Result<Object>;
 
     /// The entries under `prefix` whose keys come after `after` (empty: from the start), in the order of keys.
     fn list(&self, prefix: &str, after: &str, listing: Listing) -> Result<Page>;
