@@ -39,5 +39,5 @@ pub use segment::{SegmentBuilder, SegmentFile, SegmentHeader};
 pub use tiles::Tiles;
 pub use tree::{Tree, node_hash};
 pub use trees::Trees;
-pub use units::{Hash, Micros, Seq, hex, unhex};
+pub use units::{Hash, Hashing, Micros, Seq, hex, unhex};
 pub use walk::{Misfit, Walk};

@@ -1,8 +1,8 @@
 //! Hash tiles (C2SP tlog-tiles): the tree's hashes in groups of 256. Tile n of level 0 holds the leaf hashes from
 //! 256·n on; a tile of level L+1 holds the roots of full tiles of level L.
 
-use crate::Hash;
 use crate::tree::node_hash;
+use crate::{Hash, Tree};
 
 /// Hashes in a full tile.
 pub const TILE_WIDTH: usize = 256;
@@ -75,6 +75,18 @@ impl Tiles {
         &self.partial
     }
 
+    /// The tree that these tiles hold.
+    pub fn tree(&self) -> Tree {
+        // The hashes of a level are full subtrees of one size, so a tree over them has the edge that they add.
+        let mut edge = Vec::new();
+        for tile in self.partial.iter().rev() {
+            let mut level = Tree::new();
+            tile.iter().for_each(|hash| level.push(*hash));
+            edge.extend_from_slice(level.edge());
+        }
+        Tree::from_edge(self.size, edge).unwrap_or_default()
+    }
+
     /// The tiles completed since they were last taken, by level, then index.
     pub fn take_completed(&mut self) -> Vec<Tile> {
         let mut tiles = std::mem::take(&mut self.completed);
@@ -95,7 +107,6 @@ fn root_of(tile: &[Hash]) -> Hash {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Tree;
 
     #[test]
     fn the_tiles_hold_the_tree() {
@@ -116,6 +127,7 @@ mod tests {
         assert_eq!(widths, [112, 17, 1]);
         let again = Tiles::from_partial(70_000, tiles.partial().to_vec()).unwrap();
         assert_eq!(again, tiles);
+        assert_eq!(again.tree(), tree);
         assert_eq!(Tiles::from_partial(70_001, tiles.partial().to_vec()), None);
     }
 }

@@ -86,6 +86,12 @@ impl Trees {
         Ok(Trees { first_seq: Seq(first), size, segment_key, segment_sha256, completed, partial })
     }
 
+    /// The hash of the last link that it covers: the last leaf.
+    pub fn last_hash(&self) -> Option<Hash> {
+        let leaves = self.completed.iter().rev().find(|tile| tile.level == 0).map(|tile| &tile.hashes);
+        self.partial.first().and_then(|tile| tile.last()).or(leaves.and_then(|tile| tile.last())).copied()
+    }
+
     /// The tiles at its end, to go on from.
     pub fn tiles(&self) -> Option<Tiles> {
         Tiles::from_partial(self.size, self.partial.clone())

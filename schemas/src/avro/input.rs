@@ -116,7 +116,8 @@ impl<'a> Input<'a> {
         }
     }
 
-    /// An array in one positive block. At most as many items as bytes are left, so a false count costs nothing.
+    /// An array in one positive block. At most as many items as bytes are left, and none without bytes of its own, so
+    /// a false count costs nothing.
     #[inline]
     pub fn array_of(
         &mut self,
@@ -130,7 +131,11 @@ impl<'a> Input<'a> {
             return Err(self.malformed("an array is not one positive block"));
         }
         for _ in 0..count {
+            let before = self.at;
             item(self)?;
+            if self.at == before {
+                return Err(self.malformed("an array of items without bytes"));
+            }
         }
         match self.long()? {
             0 => Ok(()),

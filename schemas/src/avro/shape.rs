@@ -61,7 +61,27 @@ impl Shape {
         }
         let value: Value =
             serde_json::from_slice(json).map_err(|e| Malformed::new(FORMAT, 0, format!("not JSON: {e}")))?;
-        Parser { named: HashMap::new(), nodes: 0 }.shape(&value, "", 0)
+        let shape = Parser { named: HashMap::new(), nodes: 0 }.shape(&value, "", 0)?;
+        let mut nodes_left = MAX_NODES;
+        match shape.fits(0, &mut nodes_left) {
+            true => Ok(shape),
+            false => Err(bad("its named types unfold to more than any datum needs")),
+        }
+    }
+
+    /// Whether it stays within the bounds where each use of a named type counts in full: a few names that use each
+    /// other twice would otherwise make a datum of no bytes take for ever.
+    fn fits(&self, depth: usize, nodes_left: &mut usize) -> bool {
+        if depth > MAX_DEPTH || *nodes_left == 0 {
+            return false;
+        }
+        *nodes_left -= 1;
+        match self {
+            Shape::Array(item) => item.fits(depth + 1, nodes_left),
+            Shape::Union(branches) => branches.iter().all(|shape| shape.fits(depth + 1, nodes_left)),
+            Shape::Record(fields) => fields.iter().all(|(_, shape)| shape.fits(depth + 1, nodes_left)),
+            _ => true,
+        }
     }
 
     /// Passes over one datum, and refuses any spelling but the canonical one.
@@ -186,4 +206,52 @@ fn full_name(name: &str, namespace: &str) -> String {
 
 fn bad(what: impl Into<String>) -> Malformed {
     Malformed::new(FORMAT, 0, what)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Records a1 … a<levels>, each of two of the one before; a0 has one field of no bytes.
+    fn doubling(levels: usize) -> String {
+        let mut fields =
+            r#"{"name":"f","type":{"type":"record","name":"a0","fields":[{"name":"n","type":"null"}]}}"#
+                .to_owned();
+        for level in 1..=levels {
+            let below = level - 1;
+            fields += &format!(
+                r#",{{"name":"f{level}","type":{{"type":"record","name":"a{level}","fields":[{{"name":"x","type":"a{below}"}},{{"name":"y","type":"a{below}"}}]}}}}"#
+            );
+        }
+        format!(r#"{{"type":"record","name":"R","fields":[{fields}]}}"#)
+    }
+
+    #[test]
+    fn names_that_unfold_without_end_are_refused() {
+        assert!(Shape::parse(doubling(5).as_bytes()).is_ok());
+        assert!(Shape::parse(doubling(25).as_bytes()).is_err());
+        assert!(Shape::parse(doubling(900).as_bytes()).is_err(), "without using up the stack");
+    }
+
+    #[test]
+    fn an_array_of_nothing_is_refused() {
+        let shape =
+            Shape::parse(br#"{"type":"array","items":{"type":"fixed","name":"F","size":0}}"#).unwrap();
+        assert!(shape.skip(&mut Input::new("datum", &[0])).is_ok());
+        let mut many = Vec::new();
+        crate::avro::put_long(&mut many, 9);
+        many.extend_from_slice(&[0; 10]);
+        assert!(shape.skip(&mut Input::new("datum", &many)).is_err());
+    }
+
+    #[test]
+    fn what_is_too_deep_is_refused() {
+        let nested = |depth: usize| {
+            format!("{}\"long\"{}", r#"{"type":"array","items":"#.repeat(depth), "}".repeat(depth))
+        };
+        assert!(Shape::parse(nested(MAX_DEPTH).as_bytes()).is_ok());
+        assert!(Shape::parse(nested(MAX_DEPTH + 1).as_bytes()).is_err());
+        assert!(Shape::parse(nested(20_000).as_bytes()).is_err());
+        assert!(Shape::parse("[".repeat(200_000).as_bytes()).is_err());
+    }
 }

@@ -96,7 +96,10 @@ impl<'a> SegmentFile<'a> {
                 let event_at = input.at();
                 shape.skip(&mut input).map_err(|e| bad(&e.to_string()))?;
                 let (datum, event_bytes) = (&plain[start..input.at()], &plain[event_at..input.at()]);
-                if sealed.seq != next || next > self.header.last_seq {
+                if next > self.header.last_seq {
+                    return Err(bad("goes on behind the last seq"));
+                }
+                if sealed.seq != next {
                     return Err(bad(&format!("holds seq {} where {next} is due", sealed.seq)));
                 }
                 let overflows = |held: usize| held + datum.len() > BLOCK_BYTES;
@@ -164,13 +167,15 @@ impl Blocks<'_> {
         Ok(Some(block))
     }
 
+    /// Room is made as the stream fills it, up to one byte more than any block may hold: that byte convicts a bomb.
     fn inflate_into(&mut self, packed: &[u8], plain: &mut Vec<u8>) -> Result<(), &'static str> {
         self.inflate.reset(false);
         plain.clear();
         loop {
             let taken = self.inflate.total_in() as usize;
             if plain.len() == plain.capacity() {
-                plain.reserve((plain.len()).clamp(64 << 10, BLOCK_BYTES));
+                let more = plain.len().clamp(64 << 10, BLOCK_BYTES);
+                plain.reserve_exact(more.min((MAX_DATUM_BYTES + 1).saturating_sub(plain.len())));
             }
             match self.inflate.decompress_vec(&packed[taken..], plain, FlushDecompress::Finish) {
                 Ok(Status::StreamEnd) => break,

@@ -1,0 +1,72 @@
+//! The stage: chains are claimed, opened and owned, each by a thread of its own.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use runtime::{Clock, Failure, Stop};
+use schemas::{Head, Signing};
+use store::Store;
+use stream::{Claim, Stream, run_claims, topics};
+use tracing::info;
+
+use crate::chain::{Chain, Policy};
+use crate::guard::Guard;
+use crate::metrics::Metrics;
+use crate::owner::{Owner, Tools};
+use crate::{chain_origin, opening, role};
+
+/// What seals the chains of one origin. Any number of them share the work.
+pub struct Chainer {
+    /// The seam to the other stages.
+    pub stream: Arc<dyn Stream>,
+    /// The archive, of which it reads notes only.
+    pub archive: Arc<dyn Store>,
+    /// The folder of the guards.
+    pub guards: PathBuf,
+    /// The key.
+    pub signing: Signing,
+    /// The base origin: chain n is `<origin>/<n>`.
+    pub origin: String,
+    /// When segments end.
+    pub policy: Policy,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// What this process says of itself in the record of each chain when it begins.
+    pub about: Vec<(String, String)>,
+    /// What it tells Prometheus.
+    pub metrics: Metrics,
+}
+
+impl Chainer {
+    /// Seals until `stop` is set and what was there then is sealed, cut and signed. Err: it halted, and why.
+    pub fn run(&self, stop: &Stop) -> Result<(), Failure> {
+        let started: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
+        run_claims(&*self.stream, &role(&self.origin), stop, |claim| self.own(claim, stop, &started))
+    }
+
+    fn own(&self, claim: &mut dyn Claim, stop: &Stop, started: &Mutex<BTreeSet<u32>>) -> Result<(), Failure> {
+        let chain = claim.lanes()[0].partition;
+        let name = chain_origin(&self.origin, chain);
+        let vkey = self.signing.vkey(&name);
+        let guard = Guard::of(&self.guards, chain);
+
+        let head: Head = opening::last_head(&*self.stream, &topics::sealed(chain))?;
+        opening::check_history(&head, &vkey, &guard, &*self.archive)?;
+        opening::check_source(claim, &head)?;
+        info!(chain = name, size = head.size(), "goes on");
+
+        let about: Vec<(&str, &str)> = self.about.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+        let first = started.lock().unwrap_or_else(PoisonError::into_inner).insert(chain);
+        let tools = Tools {
+            stream: &*self.stream,
+            clock: &*self.clock,
+            signing: &self.signing,
+            policy: &self.policy,
+        };
+        let chain_state = Chain::resume(&name, vkey, &head);
+        let metrics = self.metrics.of(chain);
+        let mut owner = Owner::new(tools, claim, chain_state, &head, guard, metrics);
+        owner.run(stop, first.then_some(about.as_slice()))
+    }
+}

@@ -1,0 +1,27 @@
+//! Every key by name, and the example that documents them.
+
+/// Every key there is, but for what stands below `kafka.properties`.
+pub const KEYS: &[&str] = &[
+    "origin",
+    "chains",
+    "http.listen",
+    "http.tokens",
+    "http.tls_cert",
+    "http.tls_key",
+    "http.behind_proxy",
+    "kafka.brokers",
+    "kafka.raw_topics",
+    "kafka.properties",
+    "archive.url",
+    "segment.max_events",
+    "segment.max_bytes",
+    "segment.max_age",
+    "segment.max_idle",
+    "keys.chainer",
+    "data.dir",
+    "log.file_bytes",
+    "log.max_bytes",
+];
+
+/// A whole configuration with every key at its default or at a likely value.
+pub const EXAMPLE: &str = include_str!("../../sealog.example.toml");

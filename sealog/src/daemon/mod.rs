@@ -1,0 +1,100 @@
+//! `sealog up`: all stages in one process. They start from the archive towards the gateway, and stop the other way
+//! round, each when everything before it is done.
+
+mod folder;
+mod stages;
+mod telemetry;
+
+use std::io::Write;
+use std::net::TcpListener;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
+use runtime::SystemClock;
+use store::Store;
+use store::directory::Directory;
+use stream::Stream;
+use stream::embedded::{Embedded, Options};
+use stream::topics;
+
+use crate::config::{Archive, Config};
+
+pub use folder::{Folder, make_key, read_key};
+pub use telemetry::begin as begin_telemetry;
+
+/// Runs until a signal, or until a stage halts.
+pub fn up(config: &Config) -> Result<ExitCode> {
+    if config.kafka.is_some() {
+        bail!("kafka.brokers is set, but this version runs its stages embedded only: leave [kafka] out");
+    }
+    let mut folder = Folder::take(&config.data_dir)?;
+    let listener = listen(config)?;
+    let address = listener.local_addr()?;
+    let scheme = if config.http.tls.is_some() { "https" } else { "http" };
+    let url = format!("{scheme}://{address}");
+    folder.say_who(&url)?;
+
+    let clock = Arc::new(SystemClock);
+    let (archive, archive_shown) = open_archive(config)?;
+    let log: Arc<dyn Stream> = Arc::new(open_log(config, &folder, clock.clone())?);
+    let origin = folder.origin(config.origin.as_deref())?;
+    let nothing_sealed = (0..config.chains).map(|chain| log.last(&topics::sealed(chain))).collect::<Result<Vec<_>, _>>()?;
+    let nothing_sealed = nothing_sealed.iter().all(|last| last.is_empty());
+    let (signing, key_path, key_is_new) = folder.key(config.chainer_key.as_deref(), nothing_sealed)?;
+    let guards = folder.folder("guards")?;
+    let begun = chainer::write_genesis(&*log, &*archive, &guards, &origin, config.chains, &signing)?;
+    let vkey = signing.vkey(&chainer::chain_origin(&origin, 0));
+
+    let stages = stages::Stages::prepare(config, log, archive, clock, origin.clone(), signing, guards)?;
+    let key_made = if key_is_new { " (new: keep a copy, it cannot be made again)" } else { "" };
+    let chains = if begun.is_empty() { "" } else { " (new)" };
+    let mut out = std::io::stdout().lock();
+    writeln!(
+        out,
+        "Sealog {version} is up.
+  events   {url}/v1/events
+  chain    {origin}/0{more}{chains}
+  archive  {archive_shown}
+  key      {key}{key_made}
+  public   {vkey}
+
+Try:
+  curl {url}/v1/events -H 'content-type: application/json' -d '{{\"action\":\"user.login\",\"actor\":\"alice\"}}'
+  sealog verify {archive_shown}        # about five seconds later
+  sealog cat {archive_shown} --where action=user.login
+Stop with Ctrl-C: what was acknowledged is sealed and archived first.",
+        version = env!("CARGO_PKG_VERSION"),
+        more = if config.chains > 1 { format!(" to {}", config.chains - 1) } else { String::new() },
+        key = key_path.display(),
+    )?;
+    out.flush()?;
+    drop(out);
+    stages.run(listener)
+}
+
+fn listen(config: &Config) -> Result<TcpListener> {
+    let address = config.http.listen;
+    TcpListener::bind(address).with_context(|| {
+        format!("{address} cannot be listened on: give another address with --listen (http.listen), or port 0 for any")
+    })
+}
+
+fn open_archive(config: &Config) -> Result<(Arc<dyn Store>, String)> {
+    let path = match &config.archive {
+        Archive::Directory(path) => path.clone().unwrap_or_else(|| config.data_dir.join("archive")),
+        Archive::S3(url) => bail!("archive.url = {url:?}: this version archives to a folder only: give file:DIR"),
+    };
+    // Only the folder inside our own data folder is made: elsewhere a missing one may be a disk that is not mounted.
+    let make_root = path.starts_with(&config.data_dir);
+    let store = Directory::open(&path, store::directory::Options { make_root })?;
+    Ok((Arc::new(store), path.display().to_string()))
+}
+
+fn open_log(config: &Config, folder: &Folder, clock: Arc<SystemClock>) -> Result<Embedded> {
+    let lanes = [topics::EVENTS, topics::REJECTED, topics::SEALED].map(|topic| (topic, config.chains));
+    let mut options = Options::new(&lanes, clock);
+    options.file_bytes = config.log.file_bytes;
+    options.max_lane_bytes = config.log.max_bytes;
+    Ok(Embedded::open(&folder.folder("log")?, options)?)
+}

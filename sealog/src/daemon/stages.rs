@@ -1,0 +1,180 @@
+//! The stages of one process: prepared, run side by side, and ended in the order of the road.
+
+use std::collections::BTreeMap;
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::Result;
+use archiver::{Archiver, Trimmer};
+use chainer::{Chainer, Policy};
+use ingestor::gateway::Gateway;
+use runtime::{Clock, Deadline, Failure, Stop};
+use schemas::Signing;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use store::Store;
+use stream::Stream;
+use tracing::{error, info};
+
+use crate::config::Config;
+
+/// Everything acknowledged is to be archived within this time after a stop; then what still waits is told.
+const ARCHIVE_WITHIN: Duration = Duration::from_secs(25);
+const HEARTBEAT_US: i64 = 3_600_000_000;
+
+/// All stages, ready to run.
+pub struct Stages {
+    gateway: Gateway,
+    chainer: Chainer,
+    archiver: Archiver,
+    trimmer: Trimmer,
+}
+
+/// What the main thread waits for.
+enum News {
+    /// A signal came.
+    Stop,
+    /// A stage ended, of itself or because it was asked to.
+    Ended(&'static str, Result<(), Failure>),
+}
+
+/// A stage's name and how it is asked to stop, in the order of the road.
+type Road<'a> = [(&'static str, &'a Stop); 4];
+
+impl Stages {
+    /// Puts the stages together. Nothing runs yet.
+    pub fn prepare(
+        config: &Config,
+        stream: Arc<dyn Stream>,
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        origin: String,
+        signing: Signing,
+        guards: PathBuf,
+    ) -> Result<Stages> {
+        let registry = prometheus::Registry::new();
+        let segment = &config.segment;
+        let policy = Policy {
+            max_events: segment.max_events,
+            max_bytes: segment.max_bytes,
+            max_age_us: segment.max_age_us,
+            max_idle_us: Some(segment.max_idle_us),
+            heartbeat_us: HEARTBEAT_US,
+        };
+        let about = vec![
+            ("version".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
+            ("segment".to_owned(), format!("{segment:?}")),
+        ];
+        Ok(Stages {
+            trimmer: Trimmer { stream: stream.clone(), chains: config.chains },
+            archiver: Archiver {
+                stream: stream.clone(),
+                store: store.clone(),
+                origin: origin.clone(),
+                clock: clock.clone(),
+                abandon: Stop::new(),
+                progress: Mutex::new(BTreeMap::new()),
+                metrics: archiver::Metrics::register(&registry)?,
+            },
+            chainer: Chainer {
+                stream: stream.clone(),
+                archive: store,
+                guards,
+                signing,
+                origin,
+                policy,
+                clock: clock.clone(),
+                about,
+                metrics: chainer::Metrics::register(&registry)?,
+            },
+            gateway: Gateway::new(super::gateway_config(config)?, stream, clock, &registry)?,
+        })
+    }
+
+    /// Runs until a signal comes or a stage halts, then ends all in the order of the road.
+    pub fn run(self, listener: TcpListener) -> Result<ExitCode> {
+        let stops: [Stop; 4] = Default::default();
+        let [gateway, chainer, archiver, trimmer] = &stops;
+        let road: Road<'_> = [("gateway", gateway), ("chainer", chainer), ("archiver", archiver), ("trimmer", trimmer)];
+        let mut signals = Signals::new([SIGINT, SIGTERM])?;
+        let handle = signals.handle();
+        let (tell, news) = mpsc::channel();
+        let halted = thread::scope(|scope| {
+            let told = tell.clone();
+            scope.spawn(move || signals.forever().for_each(|_| drop(told.send(News::Stop))));
+            let run = |name: &'static str, stage: Box<dyn FnOnce() -> Result<(), Failure> + Send + '_>| {
+                let tell = tell.clone();
+                scope.spawn(move || tell.send(News::Ended(name, stage())));
+            };
+            run("trimmer", Box::new(|| self.trimmer.run(trimmer)));
+            run("archiver", Box::new(|| self.archiver.run(archiver)));
+            run("chainer", Box::new(|| self.chainer.run(chainer)));
+            run("gateway", Box::new(|| self.gateway.serve(listener, gateway.clone())));
+            let halted = self.wait(&news, &road);
+            handle.close();
+            halted
+        });
+        Ok(self.say_how_it_ended(halted))
+    }
+
+    /// Waits for the end, stopping one stage after the other. The first halt is the answer.
+    fn wait(&self, news: &mpsc::Receiver<News>, road: &Road<'_>) -> Option<Failure> {
+        let (mut ended, mut halted) = (Vec::new(), None);
+        let mut stopping: Option<Deadline> = None;
+        while ended.len() < road.len() {
+            if stopping.is_some() {
+                // The first stage that still runs is the one to end; those behind it still have its output to take.
+                if let Some((_, stop)) = road.iter().find(|(name, _)| !ended.contains(name)) {
+                    stop.set();
+                }
+            }
+            if stopping.is_some_and(|deadline| deadline.passed()) {
+                self.archiver.abandon.set();
+            }
+            match news.recv_timeout(Duration::from_millis(200)) {
+                Ok(News::Stop) if stopping.is_some() => self.archiver.abandon.set(),
+                Ok(News::Stop) => {
+                    info!("stopping: what was acknowledged is sealed and archived first");
+                    stopping = Some(Deadline::after(ARCHIVE_WITHIN));
+                }
+                Ok(News::Ended(name, result)) => {
+                    ended.push(name);
+                    if let Err(failure) = result {
+                        error!(stage = name, "{failure}");
+                        halted.get_or_insert(failure);
+                    }
+                    stopping.get_or_insert_with(|| Deadline::after(ARCHIVE_WITHIN));
+                }
+                Err(_) => {}
+            }
+        }
+        halted
+    }
+
+    fn say_how_it_ended(&self, halted: Option<Failure>) -> ExitCode {
+        let progress = self.archiver.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        let archived: u64 = progress.values().map(|p| p.archived).sum();
+        let waiting: u64 = progress.values().map(|p| p.sealed.saturating_sub(p.archived)).sum();
+        match halted {
+            Some(failure) => {
+                eprintln!("sealog: {failure}");
+                ExitCode::FAILURE
+            }
+            None if waiting > 0 || self.archiver.abandon.is_set() => {
+                println!(
+                    "Stopped. The archive could not be reached: {waiting} events wait, sealed and durable; they are \
+                     archived at the next start."
+                );
+                ExitCode::SUCCESS
+            }
+            None => {
+                println!("Stopped. Everything is sealed and archived: {archived} events in all.");
+                ExitCode::SUCCESS
+            }
+        }
+    }
+}
