@@ -6,8 +6,8 @@ use schemas::framing::{Framing, SCHEMA_HEADER, schema_of};
 use schemas::head::head_schema_hash;
 use schemas::tiles::Tile;
 use schemas::{
-    Checkpoint, Hash, Head, KeyNote, Micros, SealedEvent, SegmentBuilder, Seq, Tiles, Tree, Vkey, Walk,
-    first_prev,
+    Checkpoint, Hash, Head, KeyNote, Malformed, Micros, SealedEvent, SegmentBuilder, Seq, Tiles, Tree, Vkey,
+    Walk, first_prev,
 };
 use stream::Record;
 
@@ -196,13 +196,22 @@ impl Assembly {
                 head.vkey
             ));
         }
+        // A Checkpoint that is carried is of the cut before, or of this Head's own size. What is archived is done with.
+        let carried =
+            head.checkpoint.as_deref().map(|note| Ok((note, Checkpoint::open(note.as_bytes(), vkey)?)));
+        let carried = carried.transpose().map_err(|e: Malformed| e.to_string())?;
+        let mut carried =
+            carried.filter(|(_, checkpoint)| self.archived.is_none_or(|size| checkpoint.size > size));
+        if let Some((note, checkpoint)) = carried.take_if(|(_, checkpoint)| checkpoint.size < head.size()) {
+            self.take_checkpoint(note, checkpoint, ready)?;
+        }
         if head.cut {
             self.end_segment(head, offset)?;
         }
-        if let Some(note) = &head.checkpoint {
-            self.take_checkpoint(note, ready)?;
+        match carried {
+            Some((note, checkpoint)) => self.take_checkpoint(note, checkpoint, ready),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     fn take_genesis(&mut self, head: &Head, note: &str, ready: &mut Vec<Ready>) -> Result<(), Misfit> {
@@ -239,12 +248,12 @@ impl Assembly {
         Ok(())
     }
 
-    fn take_checkpoint(&mut self, note: &str, ready: &mut Vec<Ready>) -> Result<(), Misfit> {
-        let vkey = self.vkey.as_ref().ok_or("a Checkpoint comes before the key")?;
-        let checkpoint = Checkpoint::open(note.as_bytes(), vkey).map_err(|e| e.to_string())?;
-        if self.cut.is_none() && self.archived == Some(checkpoint.size) {
-            return Ok(());
-        }
+    fn take_checkpoint(
+        &mut self,
+        note: &str,
+        checkpoint: Checkpoint,
+        ready: &mut Vec<Ready>,
+    ) -> Result<(), Misfit> {
         let cut = self
             .cut
             .take()

@@ -217,11 +217,12 @@ impl Chain {
         if self.open.first_seq == link.seq {
             self.open.first_sealed_at = link.sealed_at;
         }
-        let before = out.size_bytes();
+        let datum_bytes = &mut self.open.bytes;
         out.push_with(lane, None, &[(SCHEMA_HEADER, schema_hash.bytes())], |value| {
+            let before = value.len();
             SealedEvent::splice(value, &link, &hash, event_bytes);
+            *datum_bytes += (value.len() - before) as u64;
         });
-        self.open.bytes += (out.size_bytes() - before) as u64;
         self.schema_hash = schema_hash;
     }
 

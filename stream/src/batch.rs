@@ -8,6 +8,8 @@ pub struct Batch {
     arena: Vec<u8>,
     records: Vec<Entry>,
     lanes: Vec<Lane>,
+    /// What the records weigh. The arena may hold more: framing between records that were read in one piece.
+    size_bytes: usize,
 }
 
 /// A lane's number within one batch.
@@ -60,6 +62,7 @@ impl Batch {
         self.arena.shrink_to(keep_bytes);
         self.records.clear();
         self.lanes.clear();
+        self.size_bytes = 0;
     }
 
     /// The number of `lane` in this batch.
@@ -88,7 +91,7 @@ impl Batch {
         let value_at = self.arena.len();
         write_value(&mut self.arena);
         let (end, has_key, has_value) = (self.arena.len(), key.is_some(), true);
-        self.records.push(Entry { lane, offset: 0, time_ms: 0, start, key_at, value_at, end, has_key, has_value });
+        self.add(Entry { lane, offset: 0, time_ms: 0, start, key_at, value_at, end, has_key, has_value });
     }
 
     /// Adds a record that has no place yet.
@@ -115,7 +118,15 @@ impl Batch {
         self.arena.extend_from_slice(value.unwrap_or_default());
         let end = self.arena.len();
         let (has_key, has_value) = (key.is_some(), value.is_some());
-        self.records.push(Entry { lane, offset, time_ms, start, key_at, value_at, end, has_key, has_value });
+        self.add(Entry { lane, offset, time_ms, start, key_at, value_at, end, has_key, has_value });
+    }
+
+    /// Adds a record of another batch as it is there, on the same lane. Nothing if there is none at `index`.
+    pub fn push_from(&mut self, other: &Batch, index: usize) {
+        let (Some(record), Some(packed)) = (other.get(index), other.packed(index)) else { return };
+        let (lane, start) = (self.lane(record.lane), self.arena.len());
+        self.arena.extend_from_slice(packed.body);
+        self.adopt(lane, (record.offset, record.time_ms), start, packed.shape);
     }
 
     /// How many records.
@@ -130,7 +141,7 @@ impl Batch {
 
     /// What the records weigh, keys and headers included.
     pub fn size_bytes(&self) -> usize {
-        self.arena.len()
+        self.size_bytes
     }
 
     /// The record at `index`.
@@ -153,6 +164,55 @@ impl Batch {
         &self.lanes
     }
 
+    /// The record at `index` as one piece, for a stream that stores it as it lies here.
+    pub(crate) fn packed(&self, index: usize) -> Option<Packed<'_>> {
+        let e = self.records.get(index)?;
+        Some(Packed {
+            lane: e.lane,
+            shape: Shape {
+                headers_bytes: e.key_at - e.start,
+                key_bytes: e.has_key.then_some(e.value_at - e.key_at),
+                value_bytes: e.has_value.then_some(e.end - e.value_at),
+            },
+            body: &self.arena[e.start..e.end],
+        })
+    }
+
+    /// The records of one lane, in order, each as one piece.
+    pub(crate) fn packed_on(&self, lane: LaneId) -> impl Iterator<Item = Packed<'_>> {
+        (0..self.len()).filter_map(|index| self.packed(index)).filter(move |packed| packed.lane == lane)
+    }
+
+    /// The numbers of the lanes, in order.
+    pub(crate) fn lane_ids(&self) -> impl Iterator<Item = LaneId> + use<> {
+        (0..self.lanes.len() as u32).map(LaneId)
+    }
+
+    /// Takes the arena out, for a stream that reads straight into it, behind what it holds. It must be put back.
+    pub(crate) fn take_arena(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.arena)
+    }
+
+    /// Puts the arena back: the bytes that it held before, then those of the records adopted since.
+    pub(crate) fn put_arena(&mut self, arena: Vec<u8>) {
+        debug_assert!(self.records.last().is_none_or(|e| e.end <= arena.len()));
+        self.arena = arena;
+    }
+
+    /// Makes a record of what was read into the arena at `start`: headers, key and value without gaps.
+    pub(crate) fn adopt(&mut self, lane: LaneId, (offset, time_ms): (u64, i64), start: usize, shape: Shape) {
+        let key_at = start + shape.headers_bytes;
+        let value_at = key_at + shape.key_bytes.unwrap_or(0);
+        let end = value_at + shape.value_bytes.unwrap_or(0);
+        let (has_key, has_value) = (shape.key_bytes.is_some(), shape.value_bytes.is_some());
+        self.add(Entry { lane, offset, time_ms, start, key_at, value_at, end, has_key, has_value });
+    }
+
+    fn add(&mut self, entry: Entry) {
+        self.size_bytes += entry.end - entry.start;
+        self.records.push(entry);
+    }
+
     fn record(&self, e: &Entry) -> Record<'_> {
         Record {
             lane: &self.lanes[e.lane.0 as usize],
@@ -164,6 +224,29 @@ impl Batch {
             value: e.has_value.then(|| &self.arena[e.value_at..e.end]),
         }
     }
+}
+
+/// How the bytes of one record divide. None: no key, or a tombstone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Shape {
+    pub headers_bytes: usize,
+    pub key_bytes: Option<usize>,
+    pub value_bytes: Option<usize>,
+}
+
+impl Shape {
+    /// What the record weighs.
+    pub fn size_bytes(&self) -> usize {
+        self.headers_bytes + self.key_bytes.unwrap_or(0) + self.value_bytes.unwrap_or(0)
+    }
+}
+
+/// A record in one piece: headers, key and value as they lie in the arena.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Packed<'a> {
+    pub lane: LaneId,
+    pub shape: Shape,
+    pub body: &'a [u8],
 }
 
 /// Headers in the arena: u32 length of the name, the name, u32 length of the value (all ones: null), the value.
@@ -199,7 +282,11 @@ impl<'a> Headers<'a> {
 fn take<'a>(rest: &mut &'a [u8]) -> Option<Option<&'a [u8]>> {
     let (length, tail) = rest.split_first_chunk::<4>()?;
     let length = u32::from_le_bytes(*length);
-    let (part, tail) = if length == NULL { (None, tail) } else { tail.split_at_checked(length as usize).map(|(p, t)| (Some(p), t))? };
+    let (part, tail) = if length == NULL {
+        (None, tail)
+    } else {
+        tail.split_at_checked(length as usize).map(|(p, t)| (Some(p), t))?
+    };
     *rest = tail;
     Some(part)
 }
@@ -222,6 +309,14 @@ mod tests {
         assert_eq!((second.offset, second.time_ms, second.key, second.value), (7, 99, None, None));
         assert_eq!(second.headers.iter().collect::<Vec<_>>(), [("n", None), ("n", Some(&b"2"[..]))]);
         assert_eq!(second.lane, &topics::rejected(0));
+        let mut other = Batch::new();
+        other.push_from(&batch, 1);
+        other.push_from(&batch, 0);
+        other.push_from(&batch, 2);
+        assert_eq!((other.len(), other.size_bytes()), (2, batch.size_bytes()));
+        assert_eq!(other.get(1).unwrap().lane, &topics::events(0));
+        assert_eq!(other.get(1).unwrap().headers.get("x"), Some(&b""[..]));
+        assert_eq!(other.get(0).unwrap().offset, 7);
         batch.clear(1 << 20);
         assert!(batch.is_empty() && batch.lanes().is_empty());
     }

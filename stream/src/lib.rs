@@ -4,8 +4,11 @@
 //! `seam` states the contract, `conformance` checks it against every implementation.
 
 mod batch;
+mod bell;
 mod error;
+mod owners;
 mod seam;
+mod stage;
 
 pub mod conformance;
 pub mod embedded;
@@ -16,3 +19,4 @@ pub mod memory;
 pub use batch::{Batch, Headers, LaneId, Record};
 pub use error::{Error, Kind, Result};
 pub use seam::{Claim, Fence, Groups, Lane, Limit, Log, Member, Role, Stream, topics};
+pub use stage::run_claims;

@@ -7,7 +7,7 @@
 //!    an offset give the same bytes.
 //! 2. What `append` or `commit` acknowledged survives the death of any process and is seen by every later read.
 //! 3. All records of one `commit`, on all their lanes, are seen by readers or none are, with the same answer for
-//!    the positions given beside them. (The embedded log does this for each topic alone, in the order of the
+//!    the positions given beside them. (The embedded log does this for each lane alone, in the order of the
 //!    batch: its stages keep their positions in the outputs.)
 //! 4. `read`, `take` and `last` see committed records only.
 //! 5. Winning a claim on a lane ends every earlier claim on it: once `Member::poll` has handed out the new one, no

@@ -195,8 +195,10 @@ impl Parser {
             primitive => return self.named(primitive, namespace),
         };
         let name = text("name").ok_or_else(|| bad(format!("a {kind} has no name")))?;
-        self.named.insert(full_name(name, namespace), shape.clone());
-        Ok(shape)
+        match self.named.insert(full_name(name, namespace), shape.clone()) {
+            None => Ok(shape),
+            Some(_) => Err(bad(format!("type {name} is defined twice"))),
+        }
     }
 }
 
@@ -242,6 +244,13 @@ mod tests {
         crate::avro::put_long(&mut many, 9);
         many.extend_from_slice(&[0; 10]);
         assert!(shape.skip(&mut Input::new("datum", &many)).is_err());
+    }
+
+    #[test]
+    fn a_name_means_one_thing() {
+        let fixed = |name: &str, size: u8| format!(r#"{{"type":"fixed","name":"{name}","size":{size}}}"#);
+        assert!(Shape::parse(format!("[{},{}]", fixed("A", 1), fixed("B", 2)).as_bytes()).is_ok());
+        assert!(Shape::parse(format!("[{},{}]", fixed("A", 1), fixed("A", 2)).as_bytes()).is_err());
     }
 
     #[test]

@@ -99,7 +99,9 @@ impl SegmentBuilder {
     }
 }
 
-/// Audit events are short, alike JSON: beyond this level the stream shrinks by a few percent and takes twice as long.
+/// Measured over JSON events of 589 bytes, 1080 as datums (`--example deflate_levels`, one core): level 1 takes 475 MB/s
+/// of datums and leaves 282 bytes an event, level 2 293 and 228, this one 221 and 217, level 4 183 and 213, level 6 104
+/// and 204. WORM is paid for years, and 200,000 events a second and core are more than any stage before brings.
 const LEVEL: u32 = 3;
 
 /// One raw deflate stream over `plain`, appended to `out`.
@@ -111,6 +113,26 @@ fn deflate(compress: &mut Compress, plain: &[u8], out: &mut Vec<u8>) {
             Ok(Status::StreamEnd) => return,
             Ok(Status::Ok | Status::BufError) => {}
             Err(impossible) => unreachable!("deflate into memory: {impossible}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_much_room_there_is_does_not_change_a_stream() {
+        let plain: Vec<u8> =
+            (0..40_000u64).flat_map(|n| Hash::of(&[&(n / 7).to_be_bytes()]).0[..9].to_vec()).collect();
+        let stream = |room: usize| {
+            let mut out = Vec::with_capacity(room);
+            deflate(&mut Compress::new(Compression::new(LEVEL), false), &plain, &mut out);
+            out
+        };
+        let in_one_go = stream(2 * plain.len());
+        for room in [0, 1, 5_000, 100_000] {
+            assert!(stream(room) == in_one_go, "room for {room} bytes at first");
         }
     }
 }

@@ -49,9 +49,9 @@ pub fn up(config: &Config) -> Result<ExitCode> {
     let stages = stages::Stages::prepare(config, log, archive, clock, origin.clone(), signing, guards)?;
     let key_made = if key_is_new { " (new: keep a copy, it cannot be made again)" } else { "" };
     let chains = if begun.is_empty() { "" } else { " (new)" };
-    let mut out = std::io::stdout().lock();
-    writeln!(
-        out,
+    // Whoever started us may have closed our output; that is no failure.
+    let _ = writeln!(
+        std::io::stdout(),
         "Sealog {version} is up.
   events   {url}/v1/events
   chain    {origin}/0{more}{chains}
@@ -67,9 +67,7 @@ Stop with Ctrl-C: what was acknowledged is sealed and archived first.",
         version = env!("CARGO_PKG_VERSION"),
         more = if config.chains > 1 { format!(" to {}", config.chains - 1) } else { String::new() },
         key = key_path.display(),
-    )?;
-    out.flush()?;
-    drop(out);
+    );
     stages.run(listener)
 }
 

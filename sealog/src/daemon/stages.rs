@@ -1,6 +1,7 @@
 //! The stages of one process: prepared, run side by side, and ended in the order of the road.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -159,22 +160,20 @@ impl Stages {
         let progress = self.archiver.progress.lock().unwrap_or_else(PoisonError::into_inner);
         let archived: u64 = progress.values().map(|p| p.archived).sum();
         let waiting: u64 = progress.values().map(|p| p.sealed.saturating_sub(p.archived)).sum();
-        match halted {
-            Some(failure) => {
-                eprintln!("sealog: {failure}");
-                ExitCode::FAILURE
-            }
-            None if waiting > 0 || self.archiver.abandon.is_set() => {
-                println!(
-                    "Stopped. The archive could not be reached: {waiting} events wait, sealed and durable; they are \
-                     archived at the next start."
-                );
-                ExitCode::SUCCESS
-            }
-            None => {
-                println!("Stopped. Everything is sealed and archived: {archived} events in all.");
-                ExitCode::SUCCESS
-            }
+        if let Some(failure) = halted {
+            eprintln!("sealog: {failure}");
+            return ExitCode::FAILURE;
         }
+        let words = if waiting > 0 || self.archiver.abandon.is_set() {
+            format!(
+                "Stopped. The archive could not be reached: {waiting} events wait, sealed and durable; they are archived \
+                 at the next start."
+            )
+        } else {
+            format!("Stopped. Everything is sealed and archived: {archived} events in all.")
+        };
+        // Whoever started us may have closed our output; that is no failure.
+        let _ = writeln!(std::io::stdout(), "{words}");
+        ExitCode::SUCCESS
     }
 }

@@ -1,1 +1,0 @@
-//! What the seam promises, as one suite that every implementation passes.

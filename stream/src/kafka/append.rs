@@ -1,0 +1,159 @@
+//! Appending: one idempotent producer that all threads share.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+use rdkafka::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use rdkafka::message::DeliveryResult;
+use rdkafka::producer::{Producer, ProducerContext, ThreadedProducer};
+use runtime::{Deadline, Stop};
+
+use super::failure::Ear;
+use super::records::outgoing;
+use super::settings::Settings;
+use crate::{Batch, Error, Kind, Lane, Result};
+
+/// Appends that are under way hold so much together; a single one may be larger.
+const MOST_UNDER_WAY_BYTES: usize = 64 << 20;
+
+/// Makes records durable. Its own thread takes the brokers' answers, so that a call waits for no other.
+pub(super) struct Appender {
+    producer: ThreadedProducer<Reports>,
+    ear: Ear,
+    patience: Duration,
+    under_way_bytes: AtomicUsize,
+}
+
+/// What one call waits for: the records of one lane.
+struct Receipt {
+    missing: Mutex<Missing>,
+    changed: Condvar,
+}
+
+struct Missing {
+    records: usize,
+    failed: Option<KafkaError>,
+}
+
+/// Takes the reports.
+struct Reports(Ear);
+
+impl ClientContext for Reports {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        self.0.log(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.0.error(error, reason);
+    }
+}
+
+impl ProducerContext for Reports {
+    type DeliveryOpaque = Arc<Receipt>;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, receipt: Arc<Receipt>) {
+        let mut missing = receipt.missing.lock().unwrap_or_else(PoisonError::into_inner);
+        missing.records -= 1;
+        if let Err((error, _)) = result {
+            missing.failed.get_or_insert_with(|| error.clone());
+        }
+        if missing.records == 0 {
+            receipt.changed.notify_all();
+        }
+    }
+}
+
+impl Appender {
+    /// Connects in the background.
+    pub fn new(settings: &Settings, ear: &Ear) -> Result<Appender> {
+        let producer = settings
+            .appender()
+            .create_with_context(Reports(ear.clone()))
+            .map_err(|e| ear.explain("the Kafka producer could not be made; correct its properties", e))?;
+        let (ear, patience) = (ear.clone(), settings.patience);
+        Ok(Appender { producer, ear, patience, under_way_bytes: AtomicUsize::new(0) })
+    }
+
+    /// Whether the producer has given up for good, as librdkafka does when it can no longer rule out a doubled record.
+    pub fn is_broken(&self) -> bool {
+        self.producer.client().fatal_error().is_some()
+    }
+
+    /// One lane after the other, each acknowledged before the next is begun.
+    pub fn append(&self, batch: &Batch) -> Result<()> {
+        let bytes = batch.size_bytes();
+        let others = self.under_way_bytes.fetch_add(bytes, Ordering::SeqCst);
+        let result = if others > 0 && others + bytes > MOST_UNDER_WAY_BYTES {
+            Err(Error::new(Kind::Full, format!("appends of {others} bytes wait for Kafka; slow down")))
+        } else {
+            let deadline = Deadline::after(self.patience);
+            let mut lanes = batch.lanes().iter().enumerate();
+            lanes.try_for_each(|(n, lane)| self.append_lane(batch, lane, n == 0, &deadline))
+        };
+        self.under_way_bytes.fetch_sub(bytes, Ordering::SeqCst);
+        result
+    }
+
+    /// The records of one lane. A lane of the batch stands where `Batch::lanes` has it, so its address tells.
+    fn append_lane(&self, batch: &Batch, lane: &Lane, first: bool, deadline: &Deadline) -> Result<()> {
+        let records = || batch.iter().filter(|r| std::ptr::eq(r.lane, lane));
+        let count = records().count();
+        let missing = Mutex::new(Missing { records: count, failed: None });
+        let receipt = Arc::new(Receipt { missing, changed: Condvar::new() });
+        for (sent, record) in records().enumerate() {
+            let nothing_written = first && sent == 0;
+            if let Err(e) = self.send(outgoing(&record, Arc::clone(&receipt)), nothing_written, deadline) {
+                // What has been sent still goes its way: nothing is known of it.
+                let full = nothing_written && e.rdkafka_error_code() == Some(Code::QueueFull);
+                let what = format!("record {sent} of {count} was not taken for {lane}");
+                return Err(if full {
+                    Error::caused(Kind::Full, what, e)
+                } else {
+                    self.ear.explain(what, e)
+                });
+            }
+        }
+        let mut missing = receipt.missing.lock().unwrap_or_else(PoisonError::into_inner);
+        // The records end by their own timeout; this one is for a client that hangs.
+        let deadline = Deadline::after(deadline.left() + Duration::from_secs(2));
+        while missing.records > 0 {
+            if deadline.passed() {
+                return Err(self
+                    .ear
+                    .timeout(format!("{} records for {lane} got no answer", missing.records)));
+            }
+            let wait = receipt.changed.wait_timeout(missing, deadline.left());
+            missing = wait.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        match missing.failed.take() {
+            None => Ok(()),
+            Some(e) => {
+                Err(self.ear.explain(format!("{count} records were appended to {lane} in part or not"), e))
+            }
+        }
+    }
+
+    /// Waits for room in the queue, unless nothing has been written yet: then the caller may be told to wait.
+    fn send<'a>(
+        &self,
+        mut record: rdkafka::producer::BaseRecord<'a, [u8], [u8], Arc<Receipt>>,
+        nothing_written: bool,
+        deadline: &Deadline,
+    ) -> Result<(), KafkaError> {
+        loop {
+            match self.producer.send(record) {
+                Ok(()) => return Ok(()),
+                Err((KafkaError::MessageProduction(Code::QueueFull), back))
+                    if !nothing_written && !deadline.passed() =>
+                {
+                    record = back;
+                    Stop::new().wait(Duration::from_millis(1));
+                }
+                Err((error, _)) => return Err(error),
+            }
+        }
+    }
+}

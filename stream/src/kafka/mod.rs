@@ -1,0 +1,193 @@
+//! The seam on Apache Kafka, through librdkafka.
+//!
+//! A lane is a partition, a role is a consumer group, a commit is a transaction. What fences an owner are two things:
+//! its transactional id, for a new owner initialises it before it reads anything; and the group's generation at the
+//! time its batch was read, which goes into the transaction with the position and still holds when the broker has
+//! forgotten the id.
+//!
+//! A commit is a whole transaction: begun, filled and ended within one call, so that a revoke has nothing to abort. It
+//! waits for the call that runs and marks the claim lost. After any error in it the producer is dropped with whatever
+//! it left open, and the next claim's initialisation ends that.
+//!
+//! Rebalances are *cooperative*: a chainer that joins takes over some chains, and the others are not stopped, not
+//! fenced, not read anew. A commit that meets a new generation fails even where its lane has stayed (the batch was
+//! read before it): that claim is won again.
+//!
+//! Group and reading are two clients. The one that is in the group fetches nothing; the other is assigned by hand
+//! from the offset that `start_at` names, with a queue of its own for each lane, so that claims can be read on
+//! threads of their own, none delays another, and a read that fails leaves the group alone.
+//!
+//! Visible is what a broker has marked as committed, milliseconds after the commit was acknowledged. `Log::last` may
+//! miss a commit that other processes made in that time; after a claim has been won there is none. And records of one
+//! `append` on one lane become visible together only as far as they fit into one request (about 1 MB).
+//!
+//! *Threads*: a librdkafka client has one of its own, one a broker, and one or two for coordinators and the first
+//! contact. A member has two clients, each claim with outputs one more; `append`, `read` and `last` have one each from
+//! their first use on (`read` two, if lanes are read in turn). *Memory*: a lane that is read queues 8 MiB and at most
+//! one answer of 2 MiB more, or one larger record; a commit in work has its records twice; appends under way hold
+//! 64 MiB together.
+
+mod admin;
+mod append;
+mod claim;
+mod failure;
+mod feed;
+mod hold;
+mod member;
+mod read;
+mod records;
+mod settings;
+mod transaction;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::{Offset, TopicPartitionList};
+
+pub use admin::Topic;
+use append::Appender;
+use failure::Ear;
+use read::Readers;
+pub use records::UNREADABLE_HEADER;
+use settings::Settings;
+
+use crate::{Batch, Error, Groups, Kind, Lane, Limit, Log, Member, Result, Role, topics};
+
+/// What `max.message.bytes` of a topic must be to take a record of `topics::MAX_RECORD_BYTES`: Kafka counts its own
+/// framing too.
+pub const MAX_MESSAGE_BYTES: usize = topics::MAX_RECORD_BYTES + (64 << 10);
+
+/// How to reach Kafka.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// `host:port`, several with commas between them.
+    pub brokers: String,
+    /// Any property of librdkafka, for all clients alike: TLS, SASL, sizes. They win over ours, but for the few that
+    /// the promises of the seam rest on: those are refused.
+    pub properties: BTreeMap<String, String>,
+    /// How long a verb may take that has no wait of its own.
+    pub patience: Duration,
+}
+
+impl Options {
+    /// These brokers, no further properties, 15 s of patience.
+    pub fn new(brokers: impl Into<String>) -> Options {
+        Options { brokers: brokers.into(), properties: BTreeMap::new(), patience: Duration::from_secs(15) }
+    }
+}
+
+/// A stream that lives in Kafka.
+pub struct Kafka {
+    settings: Arc<Settings>,
+    ear: Ear,
+    /// Made by the first append, and anew after it has failed for good.
+    appender: Mutex<Option<Arc<Appender>>>,
+    readers: Readers,
+}
+
+impl Kafka {
+    /// Answers when a broker has. `Refused`: a property that is fixed or wrong, or a login that failed.
+    pub fn connect(options: Options) -> Result<Kafka> {
+        let settings = Arc::new(Settings::new(options)?);
+        settings.check()?;
+        let (ear, brokers) = (Ear::default(), settings.brokers());
+        let client: BaseConsumer<Ear> = settings
+            .plain()
+            .create_with_context(ear.clone())
+            .map_err(|e| ear.explain("the Kafka client could not be made; correct its properties", e))?;
+        if client.client().fetch_cluster_id(settings.patience).is_none() {
+            // What the client complained of comes by an event that nobody has asked for yet.
+            while client.poll(Duration::ZERO).is_some() {}
+            return Err(ear.timeout(format!("no broker answered at {brokers}")));
+        }
+        let readers = Readers::new(Arc::clone(&settings), ear.clone());
+        Ok(Kafka { settings, ear, appender: Mutex::new(None), readers })
+    }
+
+    fn appender(&self) -> Result<Arc<Appender>> {
+        let mut slot = self.appender.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(appender) = &*slot
+            && !appender.is_broken()
+        {
+            return Ok(Arc::clone(appender));
+        }
+        let appender = Arc::new(Appender::new(&self.settings, &self.ear)?);
+        Ok(Arc::clone(slot.insert(appender)))
+    }
+}
+
+impl Log for Kafka {
+    fn append(&self, records: &Batch) -> Result<()> {
+        records::check_sizes(records)?;
+        self.appender()?.append(records)
+    }
+
+    fn read(&self, lane: &Lane, from: u64, into: &mut Batch, limit: Limit, wait: Duration) -> Result<()> {
+        self.readers.read(lane, from, into, limit, wait)
+    }
+
+    fn last(&self, lane: &Lane) -> Result<Batch> {
+        self.readers.last(lane)
+    }
+
+    fn trim(&self, lane: &Lane, before: u64) -> Result<()> {
+        self.delete_records(lane, before)
+    }
+}
+
+impl Groups for Kafka {
+    fn join(&self, role: &Role) -> Result<Box<dyn Member>> {
+        Ok(Box::new(member::KafkaMember::join(Arc::clone(&self.settings), self.ear.clone(), role)?))
+    }
+
+    fn position(&self, role: &Role, lane: &Lane) -> Result<Option<u64>> {
+        let failed =
+            |e| self.ear.explain(format!("the position of {} in {lane} was not read", role.group), e);
+        let consumer: BaseConsumer<Ear> =
+            self.settings.reader(&role.group).create_with_context(self.ear.clone()).map_err(failed)?;
+        let found = consumer.committed_offsets(partition(lane, Offset::Invalid), self.settings.patience);
+        match found.map_err(failed)?.elements().first() {
+            Some(element) => {
+                element.error().map_err(failed)?;
+                Ok(match element.offset() {
+                    Offset::Offset(offset) => Some(offset as u64),
+                    _ => None,
+                })
+            }
+            None => Ok(None),
+        }
+    }
+}
+
+/// A lane in librdkafka's terms.
+fn partition(lane: &Lane, offset: Offset) -> TopicPartitionList {
+    let mut list = TopicPartitionList::new();
+    // Only an offset that cannot be written down is refused, and none of ours is.
+    let _ = list.add_partition_offset(&lane.topic, lane.partition as i32, offset);
+    list
+}
+
+/// The lanes of a list of librdkafka's.
+fn lanes_of(list: &TopicPartitionList) -> Vec<Lane> {
+    list.elements().iter().map(|e| Lane::new(e.topic(), e.partition() as u32)).collect()
+}
+
+/// What the lane holds: its first offset, and one past the last that is committed for sure.
+fn bounds<C: rdkafka::consumer::ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    ear: &Ear,
+    lane: &Lane,
+    patience: Duration,
+) -> Result<(u64, u64)> {
+    let (start, end) = consumer
+        .fetch_watermarks(&lane.topic, lane.partition as i32, patience)
+        .map_err(|e| ear.explain(format!("the bounds of {lane} were not read"), e))?;
+    Ok((start.max(0) as u64, end.max(0) as u64))
+}
+
+/// The error for an offset that is outside the bounds.
+fn out_of_range(lane: &Lane, offset: u64, (start, end): (u64, u64)) -> Error {
+    Error::new(Kind::OutOfRange { start, end }, format!("{lane} holds {start} to {end}, not {offset}"))
+}

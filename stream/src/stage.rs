@@ -1,0 +1,146 @@
+//! How a stage shares its lanes with its threads: one thread a claim, begun anew after a failure that may pass.
+
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::{self, Scope};
+use std::time::Duration;
+
+use runtime::{Backoff, Failure, Stop};
+use tracing::{error, info, warn};
+
+use crate::{Claim, Error, Groups, Kind, Role};
+
+const POLL: Duration = Duration::from_millis(100);
+/// Once asked to stop, a stage ends when so many polls in a row brought no lane and nothing runs.
+const QUIET_POLLS: usize = 3;
+/// Once asked to stop, a stage tries no more than so often what failed.
+const LAST_TRIES: usize = 8;
+/// Between a failure that may pass and the next claim of the lane.
+const PAUSE: Duration = Duration::from_millis(200);
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Failure {
+        match error.kind() {
+            Kind::Away | Kind::Lost | Kind::Full => Failure::Retry(error.to_string()),
+            Kind::TooLarge | Kind::OutOfRange { .. } | Kind::Damaged | Kind::Refused => {
+                Failure::Halt(error.to_string())
+            }
+        }
+    }
+}
+
+/// A claim whose body has returned.
+type Ended = (Result<(), Failure>, Box<dyn Claim>);
+
+/// What is known of the threads.
+struct Threads {
+    running: usize,
+    tries_left: usize,
+    halted: Option<Failure>,
+    endings: Receiver<Ended>,
+    /// A claim whose body is done is kept, so that its lane is not handed out once more.
+    done: Vec<Box<dyn Claim>>,
+}
+
+/// Runs `body` on every claim that this process wins, until `stop` is set and every body has returned Ok, or one
+/// says Halt: then the others are asked to stop as well and its reason is the answer. After a body says Retry its
+/// lane is claimed anew. `body` must return Ok soon after `stop` is set, having finished its work.
+pub fn run_claims<'env>(
+    groups: &dyn Groups,
+    role: &Role,
+    stop: &'env Stop,
+    body: impl Fn(&mut dyn Claim) -> Result<(), Failure> + Sync + Copy + Send + 'env,
+) -> Result<(), Failure> {
+    let (tell, endings) = channel();
+    let mut threads = Threads { running: 0, tries_left: LAST_TRIES, halted: None, endings, done: Vec::new() };
+    thread::scope(|scope| {
+        let mut backoff = Backoff::default();
+        // Joining again is for errors of the member itself; those of a claim end that claim alone.
+        while let Err(failure) = share(groups, role, stop, &mut threads, &tell, scope, body) {
+            let wait = backoff.next_wait();
+            let hopeless = matches!(failure, Failure::Halt(_)) || (stop.is_set() && threads.no_try_left());
+            warn!(stage = role.group, "{failure}");
+            if hopeless {
+                threads.halt(failure, stop);
+                return;
+            }
+            stop.wait(wait);
+        }
+    });
+    match threads.halted {
+        Some(halt @ Failure::Halt(_)) => Err(halt),
+        _ => Ok(()),
+    }
+}
+
+/// One membership: hands out claims to threads until the stage may end.
+fn share<'scope, 'env: 'scope>(
+    groups: &dyn Groups,
+    role: &Role,
+    stop: &'env Stop,
+    threads: &mut Threads,
+    tell: &Sender<Ended>,
+    scope: &'scope Scope<'scope, 'env>,
+    body: impl Fn(&mut dyn Claim) -> Result<(), Failure> + Sync + Copy + Send + 'env,
+) -> Result<(), Failure> {
+    let mut member = groups.join(role)?;
+    let mut quiet_polls = 0;
+    loop {
+        match member.poll(POLL)? {
+            None => quiet_polls += 1,
+            Some(mut claim) => {
+                quiet_polls = 0;
+                threads.running += 1;
+                let (tell, stage) = (tell.clone(), role.group.clone());
+                scope.spawn(move || {
+                    let lanes: Vec<String> = claim.lanes().iter().map(ToString::to_string).collect();
+                    let lanes = lanes.join(",");
+                    info!(stage, lanes, "claimed");
+                    let result = body(&mut *claim);
+                    match &result {
+                        Err(Failure::Retry(why)) => {
+                            warn!(stage, lanes, "will try again: {why}");
+                            stop.wait(PAUSE);
+                        }
+                        Err(halt) => error!(stage, lanes, "{halt}"),
+                        Ok(()) => {}
+                    }
+                    let _ = tell.send((result, claim));
+                });
+            }
+        }
+        threads.collect(stop);
+        let idle = threads.running == 0 && quiet_polls >= QUIET_POLLS;
+        if stop.is_set() && (idle || threads.running == 0 && threads.no_try_left()) {
+            return Ok(());
+        }
+    }
+}
+
+impl Threads {
+    /// Takes in what has ended.
+    fn collect(&mut self, stop: &Stop) {
+        while let Ok((result, claim)) = self.endings.try_recv() {
+            self.running -= 1;
+            match result {
+                Ok(()) => self.done.push(claim),
+                // Dropping the claim lets its lane be claimed anew.
+                Err(Failure::Retry(_)) if stop.is_set() => {
+                    self.tries_left = self.tries_left.saturating_sub(1)
+                }
+                Err(Failure::Retry(_)) => {}
+                Err(halt) => self.halt(halt, stop),
+            }
+        }
+    }
+
+    /// The first reason is the one to tell.
+    fn halt(&mut self, why: Failure, stop: &Stop) {
+        self.halted.get_or_insert(why);
+        self.tries_left = 0;
+        stop.set();
+    }
+
+    fn no_try_left(&self) -> bool {
+        self.tries_left == 0
+    }
+}

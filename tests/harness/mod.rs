@@ -1,0 +1,22 @@
+//! What the suites share: a rig of stages in memory, and the command as a process.
+
+pub mod archive;
+pub mod process;
+pub mod rig;
+
+use std::time::Duration;
+
+use runtime::Deadline;
+
+/// Waits until `done` gives something, and fails with `what` if that takes too long.
+pub fn wait_for<T>(what: &str, seconds: u64, mut done: impl FnMut() -> Option<T>) -> T {
+    let deadline = Deadline::after(Duration::from_secs(seconds));
+    let pause = runtime::Stop::new();
+    loop {
+        if let Some(result) = done() {
+            return result;
+        }
+        assert!(!deadline.passed(), "{what}: not within {seconds} s");
+        pause.wait(Duration::from_millis(20));
+    }
+}

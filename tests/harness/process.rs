@@ -1,0 +1,132 @@
+//! The command as a process: started, talked to, killed.
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::thread::JoinHandle;
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use super::wait_for;
+
+/// The command that was built with these tests.
+pub fn sealog(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_sealog")).args(args).stdin(Stdio::null()).output().unwrap()
+}
+
+/// What a command said on standard output.
+pub fn said(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+/// A running `sealog up`. Dropped, it is killed.
+pub struct Up {
+    child: Child,
+    pub url: String,
+    pub banner: String,
+    /// Logs go on being read, so that the process never waits for us.
+    logs: Option<JoinHandle<String>>,
+    rest: Option<JoinHandle<String>>,
+}
+
+impl Up {
+    /// Starts on a free port with its data in `folder`, and waits until it listens.
+    pub fn start(folder: &Path, more: &[(&str, &str)]) -> Up {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sealog"));
+        command.args(["up", "--listen", "127.0.0.1:0", "--data"]).arg(folder);
+        command.envs(more.iter().copied()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut stderr = child.stderr.take().unwrap();
+        let logs = std::thread::spawn(move || {
+            let mut text = String::new();
+            let _ = stderr.read_to_string(&mut text);
+            text
+        });
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut banner = String::new();
+        while !banner.contains("Ctrl-C") {
+            if stdout.read_line(&mut banner).unwrap() == 0 {
+                panic!("sealog up ended: {}\n{}", banner, logs.join().unwrap());
+            }
+        }
+        let url = banner.lines().find_map(|line| line.trim().strip_prefix("events")).unwrap().trim();
+        let url = url.strip_suffix("/v1/events").unwrap().to_owned();
+        let rest = std::thread::spawn(move || {
+            let mut text = String::new();
+            let _ = stdout.read_to_string(&mut text);
+            text
+        });
+        Up { child, url, banner, logs: Some(logs), rest: Some(rest) }
+    }
+
+    /// Posts a body; status and answer.
+    pub fn post(&self, body: &str) -> (u16, Value) {
+        self.try_post(body).expect("the gateway answers")
+    }
+
+    /// Posts a body to a gateway that may be gone.
+    pub fn try_post(&self, body: &str) -> Option<(u16, Value)> {
+        post(&self.url, body)
+    }
+
+    /// The text of /metrics.
+    pub fn metrics(&self) -> String {
+        let response = ureq::get(format!("{}/metrics", self.url)).call();
+        response.unwrap().body_mut().read_to_string().unwrap()
+    }
+
+    /// The value of one line of /metrics; 0 where there is none.
+    pub fn metric(&self, name: &str) -> f64 {
+        let text = self.metrics();
+        let line = text.lines().find(|line| line.starts_with(name) && !line.starts_with('#'));
+        line.and_then(|line| line.rsplit(' ').next()?.parse().ok()).unwrap_or(0.0)
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(self.child.id() as i32).unwrap();
+        kill_process(pid, signal).unwrap();
+    }
+
+    /// As Ctrl-C does. Answers how it ended and what it said last.
+    pub fn stop(mut self) -> (ExitStatus, String) {
+        self.signal(Signal::INT);
+        let status = wait_for("sealog up ends", 60, || self.child.try_wait().unwrap());
+        let said = self.rest.take().unwrap().join().unwrap();
+        (status, said + &self.logs.take().unwrap().join().unwrap())
+    }
+
+    /// As a power failure does.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Up {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Posts a body; None if there was no answer.
+pub fn post(url: &str, body: &str) -> Option<(u16, Value)> {
+    let agent = ureq::Agent::config_builder().http_status_as_error(false).build().new_agent();
+    let kind = if body.contains('\n') { "application/x-ndjson" } else { "application/json" };
+    let response = agent.post(format!("{url}/v1/events")).header("content-type", kind).send(body);
+    let mut response = response.ok()?;
+    let text = response.body_mut().read_to_string().ok()?;
+    Some((response.status().as_u16(), serde_json::from_str(&text).unwrap_or(Value::Null)))
+}
+
+/// All files below a folder.
+pub fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).into_iter().flatten() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { found.extend(files(&path)) } else { found.push(path) }
+    }
+    found.sort();
+    found
+}

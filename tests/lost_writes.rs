@@ -1,0 +1,111 @@
+//! Every write of both commit orders is lost once, and once done but reported lost. Whatever happens, each event is
+//! sealed once, in order, and the archive is whole.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+
+use runtime::Failure;
+
+use crate::harness::archive::{ids, own_acts};
+use crate::harness::rig::{ORIGIN, Rig};
+use crate::harness::verified;
+
+const EVENTS: u64 = 35;
+
+fn expected() -> Vec<String> {
+    (0..EVENTS).map(|n| format!("e-{n}")).collect()
+}
+
+/// A rig with its chain begun and its events waiting.
+fn a_loaded_rig() -> Rig {
+    let rig = Rig::new(1);
+    rig.begin().unwrap();
+    rig.append(0, 0..EVENTS);
+    rig
+}
+
+fn holds_everything_once(rig: &Rig, what: &str) {
+    let chain = format!("{ORIGIN}/0");
+    assert_eq!(ids(rig.store(), &chain), expected(), "{what}");
+    verified(rig.store(), what);
+    rig.run().unwrap();
+    assert_eq!(ids(rig.store(), &chain), expected(), "{what}, after a restart");
+    assert!(own_acts(rig.store(), &chain, "sealog.start") >= 1, "{what}: the start is on the record");
+    verified(rig.store(), what);
+}
+
+/// Runs `case` for all numbers, some at a time: most of each is waiting.
+fn for_each_write(writes: std::ops::Range<u64>, case: impl Fn(u64) + Sync) {
+    let next = AtomicU64::new(writes.start);
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                loop {
+                    let write = next.fetch_add(1, Ordering::SeqCst);
+                    if write >= writes.end {
+                        return;
+                    }
+                    case(write);
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn without_faults_everything_is_there_once() {
+    let rig = a_loaded_rig();
+    rig.run().unwrap();
+    holds_everything_once(&rig, "no fault");
+}
+
+#[test]
+fn each_write_to_the_stream_may_be_lost_or_lose_its_answer() {
+    use stream::memory::Fault;
+    let rig = a_loaded_rig();
+    let before = rig.stream.writes();
+    rig.run().unwrap();
+    let writes = before..rig.stream.writes();
+    assert!(writes.clone().count() >= 10, "commits of the chainer and positions of the archiver: {writes:?}");
+    for fault in Fault::ALL {
+        for_each_write(writes.clone(), |write| {
+            let rig = a_loaded_rig();
+            rig.stream.fail(write, fault);
+            rig.run().unwrap();
+            assert!(rig.stream.writes() > write, "the fault was met");
+            holds_everything_once(&rig, &format!("stream write {write} {fault:?}"));
+        });
+    }
+}
+
+#[test]
+fn each_write_to_the_archive_may_be_lost_or_lose_its_answer() {
+    use store::memory::Fault;
+    let rig = a_loaded_rig();
+    rig.run().unwrap();
+    let writes = 0..rig.store.writes();
+    assert!(writes.end >= 3 + 1 + 4 * 3, "key, notes, schema, and three a segment: {writes:?}");
+    for fault in [Fault::Lost, Fault::AnswerLost] {
+        for_each_write(writes.clone(), |write| {
+            let rig = a_loaded_rig();
+            rig.store.fail_write(write, fault);
+            rig.run().unwrap();
+            assert!(rig.store.writes() > write, "the fault was met");
+            holds_everything_once(&rig, &format!("archive write {write} {fault:?}"));
+        });
+    }
+}
+
+#[test]
+fn a_genesis_that_was_lost_or_lost_its_answer_can_be_repeated() {
+    use stream::memory::Fault;
+    for fault in Fault::ALL {
+        let rig = Rig::new(1);
+        rig.stream.fail(0, fault);
+        assert!(matches!(rig.begin(), Err(Failure::Retry(_))), "{fault:?}");
+        rig.begin().unwrap();
+        rig.append(0, 0..EVENTS);
+        rig.run().unwrap();
+        holds_everything_once(&rig, &format!("genesis {fault:?}"));
+    }
+}

@@ -1,0 +1,11 @@
+//! The whole pipeline under test, as one binary. Each suite ends with the verifier walking the archive that it made.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods, missing_docs)]
+
+mod harness;
+
+mod embedded_road;
+mod fixtures;
+mod help;
+mod killed;
+mod lost_writes;
+mod trimmed;
