@@ -151,3 +151,41 @@ impl<'a> Input<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::avro::put_long;
+
+    fn long(bytes: &[u8]) -> Result<i64, String> {
+        let mut input = Input::new("number", bytes);
+        let value = input.long().map_err(|e| e.what)?;
+        input.end().map_err(|e| e.what)?;
+        Ok(value)
+    }
+
+    #[test]
+    fn a_number_has_one_spelling() {
+        for value in [0, -1, 1, 63, -64, 64, 8_191, -8_192, 8_192, i64::MAX - 1, i64::MAX, i64::MIN] {
+            let mut bytes = Vec::new();
+            put_long(&mut bytes, value);
+            assert_eq!(long(&bytes), Ok(value));
+            assert_eq!(long(&bytes[..bytes.len() - 1]), Err("ends inside a number".to_owned()));
+            if let Some(last) = bytes.last_mut() {
+                *last |= 0x80;
+            }
+            bytes.push(0);
+            assert!(long(&bytes).is_err(), "{value} padded");
+        }
+    }
+
+    #[test]
+    fn a_number_of_more_than_64_bits_is_refused() {
+        let tenth = |byte: u8| long(&[&[0xff; 9][..], &[byte]].concat());
+        assert_eq!(tenth(1), Ok(i64::MIN));
+        assert_eq!(tenth(0), Err("a number is padded".to_owned()));
+        for byte in [2, 0x7f, 0x80, 0x81, 0xff] {
+            assert_eq!(tenth(byte), Err("a number is over 64 bits".to_owned()), "{byte:#x}");
+        }
+    }
+}
