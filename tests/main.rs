@@ -8,4 +8,5 @@ mod fixtures;
 mod help;
 mod killed;
 mod lost_writes;
+mod odd_chains;
 mod trimmed;

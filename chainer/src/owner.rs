@@ -43,6 +43,7 @@ pub(crate) struct Owner<'a> {
     out: Batch,
     watch: ClockWatch,
     idle_since: Micros,
+    start_is_said: bool,
     metrics: ChainMetrics,
 }
 
@@ -82,6 +83,7 @@ impl<'a> Owner<'a> {
             out: Batch::new(),
             watch: ClockWatch::begin(wall, boot),
             idle_since: wall,
+            start_is_said: false,
             metrics,
             tools,
             claim,
@@ -110,6 +112,7 @@ impl<'a> Owner<'a> {
                 self.commit(Cut::Alone)?;
             } else if let Some(about) = start.take() {
                 self.own_act(own_act::START, about, now)?;
+                self.start_is_said = true;
             } else if self.linked < self.taken.len() {
                 self.seal_taken(now)?;
             } else if self.unsigned.is_some() {
@@ -122,6 +125,11 @@ impl<'a> Owner<'a> {
                 self.own_act(own_act::HEARTBEAT, &[], now)?;
             }
         }
+    }
+
+    /// Whether the chain's record tells of this process.
+    pub(crate) fn start_is_said(&self) -> bool {
+        self.start_is_said
     }
 
     /// The order of writes of one commit.

@@ -57,7 +57,7 @@ impl Chainer {
         info!(chain = name, size = head.size(), "goes on");
 
         let about: Vec<(&str, &str)> = self.about.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
-        let first = started.lock().unwrap_or_else(PoisonError::into_inner).insert(chain);
+        let is_said = started.lock().unwrap_or_else(PoisonError::into_inner).contains(&chain);
         let tools = Tools {
             stream: &*self.stream,
             clock: &*self.clock,
@@ -67,6 +67,10 @@ impl Chainer {
         let chain_state = Chain::resume(&name, vkey, &head);
         let metrics = self.metrics.of(chain);
         let mut owner = Owner::new(tools, claim, chain_state, &head, guard, metrics);
-        owner.run(stop, first.then_some(about.as_slice()))
+        let result = owner.run(stop, (!is_said).then_some(about.as_slice()));
+        if owner.start_is_said() {
+            started.lock().unwrap_or_else(PoisonError::into_inner).insert(chain);
+        }
+        result
     }
 }

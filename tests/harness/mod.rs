@@ -7,6 +7,7 @@ pub mod rig;
 use std::time::Duration;
 
 use runtime::Deadline;
+use store::Store;
 
 /// Waits until `done` gives something, and fails with `what` if that takes too long.
 pub fn wait_for<T>(what: &str, seconds: u64, mut done: impl FnMut() -> Option<T>) -> T {

@@ -9,7 +9,7 @@ use archiver::Archiver;
 use chainer::{Chainer, Policy};
 use runtime::{Clock, Failure, Stop, SystemClock};
 use schemas::framing::SCHEMA_HEADER;
-use schemas::{AuditEvent, Signing, event_schema_hash};
+use schemas::{AuditEvent, Head, Signing, event_schema_hash};
 use store::Store;
 use stream::{Batch, Log, topics};
 use tempfile::TempDir;
@@ -22,7 +22,7 @@ pub struct Rig {
     pub clock: Arc<dyn Clock>,
     pub policy: Policy,
     pub chains: u32,
-    guards: TempDir,
+    pub guards: TempDir,
 }
 
 pub fn signing() -> Signing {
@@ -56,8 +56,24 @@ impl Rig {
         chainer::write_genesis(&self.stream, &self.store, self.guards.path(), ORIGIN, self.chains, &signing())
     }
 
+    /// The name of chain 0.
+    pub fn chain(&self) -> String {
+        format!("{ORIGIN}/0")
+    }
+
+    /// How many events are sealed, as the last Head says.
+    pub fn size(&self) -> u64 {
+        let last = self.stream.last(&topics::sealed(0)).unwrap();
+        last.last().map_or(0, |record| Head::parse(record.value.unwrap()).unwrap().size())
+    }
+
     /// Appends events as the gateway does. Their ids are `e-<number>`.
     pub fn append(&self, chain: u32, numbers: std::ops::Range<u64>) {
+        self.append_to(&self.stream, chain, numbers);
+    }
+
+    /// The same, to another stream.
+    pub fn append_to(&self, log: &dyn Log, chain: u32, numbers: std::ops::Range<u64>) {
         let mut batch = Batch::new();
         let lane = batch.lane(&topics::events(chain));
         for n in numbers {
@@ -65,7 +81,7 @@ impl Rig {
             let event = AuditEvent { id: &id, action: "test", received_at: self.clock.wall(), ..AuditEvent::default() };
             batch.push_with(lane, None, &[(SCHEMA_HEADER, event_schema_hash().bytes())], |out| event.encode(out));
         }
-        self.stream.append(&batch).unwrap();
+        log.append(&batch).unwrap();
     }
 
     pub fn chainer(&self) -> Chainer {
@@ -96,12 +112,25 @@ impl Rig {
 
     /// One process: chainer and archiver side by side until everything that is there is sealed and archived.
     pub fn run(&self) -> Result<(), Failure> {
+        self.run_while(|| {})
+    }
+
+    /// The same, and `meanwhile` happens while they run.
+    pub fn run_while(&self, meanwhile: impl FnOnce()) -> Result<(), Failure> {
         let (chainer, archiver) = (self.chainer(), self.archiver());
         let (chainer_stop, archiver_stop) = (Stop::new(), Stop::new());
         thread::scope(|scope| {
             let archiving = scope.spawn(|| archiver.run(&archiver_stop));
+            let sealing = scope.spawn(|| chainer.run(&chainer_stop));
+            // A test that fails in between must still end the stages, or nobody hears of it.
+            let failed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(meanwhile)).err();
             chainer_stop.set();
-            let sealed = chainer.run(&chainer_stop);
+            if let Some(failed) = failed {
+                archiver_stop.set();
+                archiver.abandon.set();
+                std::panic::resume_unwind(failed);
+            }
+            let sealed = sealing.join().unwrap();
             archiver_stop.set();
             let archived = archiving.join().unwrap();
             sealed.and(archived)
