@@ -32,7 +32,11 @@ fn an_event_is_sealed_archived_and_verified_while_it_runs_and_after_it_ended() {
     let verify = sealog(&["verify", archive]);
     assert_eq!(verify.status.code(), Some(0), "{}", said(&verify));
 
-    let segment = files(folder.path()).into_iter().filter(|f| f.extension().is_some_and(|e| e == "avro")).next_back().unwrap();
+    let segment = files(folder.path())
+        .into_iter()
+        .filter(|f| f.extension().is_some_and(|e| e == "avro"))
+        .next_back()
+        .unwrap();
     let mut bytes = fs::read(&segment).unwrap();
     let middle = bytes.len() - 40;
     bytes[middle] ^= 1;
@@ -72,7 +76,12 @@ fn a_chain_goes_on_where_it_was_and_its_key_and_name_stay() {
     let archive = archive.to_str().unwrap();
     let cat = sealog(&["cat", archive]);
     assert_eq!(said(&cat).matches("sealog.start").count(), 3, "each start is on the record");
-    assert_eq!(sealog(&["verify", archive, "--key", banners[0].trim().split(' ').next_back().unwrap()]).status.code(), Some(0));
+    assert_eq!(
+        sealog(&["verify", archive, "--key", banners[0].trim().split(' ').next_back().unwrap()])
+            .status
+            .code(),
+        Some(0)
+    );
 }
 
 #[test]
@@ -110,11 +119,14 @@ fn metrics_tell_what_went_in_and_what_came_out() {
     let folder = tempfile::tempdir().unwrap();
     let up = Up::start(folder.path(), &[]);
     assert_eq!(up.post(r#"{"action":"a"}"#).0, 202);
-    wait_for("both events are archived", 10, || (up.metric("sealog_archiver_archived_size{chain=\"0\"}") >= 2.0).then_some(()));
+    wait_for("both events are archived", 10, || {
+        (up.metric("sealog_archiver_archived_size{chain=\"0\"}") >= 2.0).then_some(())
+    });
     assert!(up.metric("sealog_chainer_events_total{chain=\"0\"}") >= 2.0);
     assert!(up.metric("sealog_chainer_last_seq{chain=\"0\"}") >= 1.0);
     let text = up.metrics();
-    for name in ["sealog_chainer_commit_seconds", "sealog_archiver_oldest_waiting_seconds", "sealog_gateway_"] {
+    for name in ["sealog_chainer_commit_seconds", "sealog_archiver_oldest_waiting_seconds", "sealog_gateway_"]
+    {
         assert!(text.contains(name), "{name} is missing from\n{text}");
     }
     assert_eq!(up.stop().0.code(), Some(0));

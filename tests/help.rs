@@ -13,7 +13,8 @@ fn the_help_of_each_command_is_as_checked_in() {
         let args: Vec<&str> = [command, "--help"].into_iter().filter(|arg| !arg.is_empty()).collect();
         let output = sealog(&args);
         assert_eq!(output.status.code(), Some(0), "{command} --help");
-        let file = folder.join(if command.is_empty() { "sealog.txt".to_owned() } else { format!("{command}.txt") });
+        let file =
+            folder.join(if command.is_empty() { "sealog.txt".to_owned() } else { format!("{command}.txt") });
         if !file.exists() && std::env::var("SEALOG_TEST_WRITE_HELP").is_ok() {
             std::fs::create_dir_all(&folder).unwrap();
             std::fs::write(&file, said(&output)).unwrap();

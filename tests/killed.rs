@@ -31,7 +31,11 @@ fn killed_twenty_times_under_load_nothing_acknowledged_is_missing_or_sealed_twic
         });
         assert!(!answers.is_empty(), "round {round}: something was sent");
         for (id, was_acknowledged) in answers {
-            if was_acknowledged { acknowledged.insert(id) } else { unsure.insert(id) };
+            if was_acknowledged {
+                acknowledged.insert(id)
+            } else {
+                unsure.insert(id)
+            };
         }
     }
     let up = Up::start(folder.path(), &[]);
@@ -47,8 +51,12 @@ fn killed_twenty_times_under_load_nothing_acknowledged_is_missing_or_sealed_twic
     }
     let missing: Vec<_> = acknowledged.iter().filter(|id| !count.contains_key(*id)).collect();
     let twice: Vec<_> = count.iter().filter(|(_, n)| **n > 1).collect();
-    let invented: Vec<_> = count.keys().filter(|id| !acknowledged.contains(*id) && !unsure.contains(*id)).collect();
-    assert!(missing.is_empty() && twice.is_empty() && invented.is_empty(), "{missing:?} {twice:?} {invented:?}");
+    let invented: Vec<_> =
+        count.keys().filter(|id| !acknowledged.contains(*id) && !unsure.contains(*id)).collect();
+    assert!(
+        missing.is_empty() && twice.is_empty() && invented.is_empty(),
+        "{missing:?} {twice:?} {invented:?}"
+    );
     assert!(acknowledged.len() > KILLS * 10, "only {} were acknowledged", acknowledged.len());
     let verify = sealog(&["verify", archive.to_str().unwrap()]);
     assert_eq!(verify.status.code(), Some(0), "{}", said(&verify));

@@ -79,7 +79,15 @@ fn a_source_that_is_another_one_halts() {
         rig.append_to(&*log, 0, first..first + 7);
     }
     let log = open(folders[0].path());
-    chainer::write_genesis(&*log, &rig.store, rig.guards.path(), "acme.example/audit", 1, &crate::harness::rig::signing()).unwrap();
+    chainer::write_genesis(
+        &*log,
+        &rig.store,
+        rig.guards.path(),
+        "acme.example/audit",
+        1,
+        &crate::harness::rig::signing(),
+    )
+    .unwrap();
     let run = |log: Arc<Embedded>| {
         let (mut chainer, stop) = (rig.chainer(), runtime::Stop::new());
         chainer.stream = log;
@@ -156,11 +164,17 @@ fn a_record_that_is_no_event_is_sealed_as_a_rejection_and_an_unknown_schema_halt
     rig.append(0, 2..4);
     rig.run().unwrap();
     assert_eq!(ids(rig.store(), &rig.chain()), ["e-0", "e-1", "e-2", "e-3"]);
-    let rejected: Vec<_> =
-        events(rig.store(), &rig.chain()).into_iter().filter(|event| event["action"] == "sealog.rejected").collect();
+    let rejected: Vec<_> = events(rig.store(), &rig.chain())
+        .into_iter()
+        .filter(|event| event["action"] == "sealog.rejected")
+        .collect();
     assert_eq!(rejected.len(), 1);
     assert_eq!(rejected[0]["original"]["bytes"], "no event at all");
-    assert!(rejected[0]["reason"].as_str().is_some_and(|reason| reason.contains("AuditEvent")), "{}", rejected[0]);
+    assert!(
+        rejected[0]["reason"].as_str().is_some_and(|reason| reason.contains("AuditEvent")),
+        "{}",
+        rejected[0]
+    );
     verified(rig.store(), "with a rejection");
     put(&[9; 32], b"an event of a later version");
     halts(rig.run(), "upgrade this stage");
@@ -217,7 +231,11 @@ fn a_segment_that_is_there_already_is_adopted_if_it_holds_the_same_links_and_els
             verified(again.store(), "an adopted segment");
         } else {
             halts(result, "does not hold this chain's links");
-            assert_eq!(again.store.get(&key, None, None, 1 << 20).unwrap().bytes, b"junk", "nothing was laid over it");
+            assert_eq!(
+                again.store.get(&key, None, None, 1 << 20).unwrap().bytes,
+                b"junk",
+                "nothing was laid over it"
+            );
         }
     }
 }

@@ -29,7 +29,8 @@ fn logs_stay_bounded_while_ten_times_as_much_goes_through() {
     assert_eq!(up.post(r#"{"action":"after"}"#).0, 202);
     assert_eq!(up.stop().0.code(), Some(0));
     let up = Up::start(folder.path(), &small);
-    assert_eq!(up.stop().0.code(), Some(0), "a trimmed log is gone on with");
+    let (status, last_words) = up.stop();
+    assert_eq!(status.code(), Some(0), "a trimmed log is gone on with: {status} {last_words}");
     let archive = folder.path().join("archive");
     let verify = sealog(&["verify", archive.to_str().unwrap()]);
     assert_eq!(verify.status.code(), Some(0), "{}", said(&verify));

@@ -30,5 +30,8 @@ pub fn ids(store: &dyn Store, origin: &str) -> Vec<String> {
 
 /// How often each action of Sealog's own stands in a chain.
 pub fn own_acts(store: &dyn Store, origin: &str, action: &str) -> usize {
-    events(store, origin).iter().filter(|event| event["producer"] == "sealog" && event["action"] == action).count()
+    events(store, origin)
+        .iter()
+        .filter(|event| event["producer"] == "sealog" && event["action"] == action)
+        .count()
 }

@@ -6,8 +6,15 @@ pub mod rig;
 
 use std::time::Duration;
 
-use runtime::Deadline;
+use runtime::{Clock, Deadline, SystemClock};
 use store::Store;
+
+/// The archive is whole, as the verifier sees it.
+pub fn verified(store: &dyn Store, what: &str) {
+    let options = verifier::Options { now: SystemClock.wall(), ..verifier::Options::default() };
+    let report = verifier::verify(store, &options);
+    assert_eq!(report.verdict, verifier::Verdict::Unanchored, "{what}: {report:?}");
+}
 
 /// Waits until `done` gives something, and fails with `what` if that takes too long.
 pub fn wait_for<T>(what: &str, seconds: u64, mut done: impl FnMut() -> Option<T>) -> T {

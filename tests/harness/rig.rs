@@ -78,8 +78,15 @@ impl Rig {
         let lane = batch.lane(&topics::events(chain));
         for n in numbers {
             let id = format!("e-{n}");
-            let event = AuditEvent { id: &id, action: "test", received_at: self.clock.wall(), ..AuditEvent::default() };
-            batch.push_with(lane, None, &[(SCHEMA_HEADER, event_schema_hash().bytes())], |out| event.encode(out));
+            let event = AuditEvent {
+                id: &id,
+                action: "test",
+                received_at: self.clock.wall(),
+                ..AuditEvent::default()
+            };
+            batch.push_with(lane, None, &[(SCHEMA_HEADER, event_schema_hash().bytes())], |out| {
+                event.encode(out)
+            });
         }
         log.append(&batch).unwrap();
     }
@@ -141,4 +148,3 @@ impl Rig {
         &self.store
     }
 }
-

@@ -29,7 +29,10 @@ pub fn run(keygen: &Keygen) -> Result<ExitCode> {
         bail!("--origin: {}", why.what);
     }
     if keygen.file.exists() && !keygen.show {
-        bail!("{} is there already, and a key is never overwritten: --show prints its public side", keygen.file.display());
+        bail!(
+            "{} is there already, and a key is never overwritten: --show prints its public side",
+            keygen.file.display()
+        );
     }
     let signing = if keygen.show { read_key(&keygen.file)? } else { make_key(&keygen.file)? };
     println!("{}", signing.vkey(&chainer::chain_origin(&keygen.origin, 0)));

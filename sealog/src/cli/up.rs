@@ -36,10 +36,14 @@ pub fn run(up: &Up) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let environment: Vec<(String, String)> = environment();
-    let log_filter = environment.iter().find(|(name, _)| name == "SEALOG_LOG").map(|(_, value)| value.as_str());
+    let log_filter =
+        environment.iter().find(|(name, _)| name == "SEALOG_LOG").map(|(_, value)| value.as_str());
     daemon::begin_telemetry(log_filter)?;
     let (file, toml) = match &up.config {
-        Some(path) => (path.display().to_string(), fs::read_to_string(path).with_context(|| path.display().to_string())?),
+        Some(path) => (
+            path.display().to_string(),
+            fs::read_to_string(path).with_context(|| path.display().to_string())?,
+        ),
         None => ("sealog.toml".to_owned(), String::new()),
     };
     let mut given = Given::parse(&file, &toml, environment.clone())?;
@@ -53,5 +57,7 @@ pub fn run(up: &Up) -> Result<ExitCode> {
 
 /// The environment, where it is text.
 fn environment() -> Vec<(String, String)> {
-    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect()
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
 }

@@ -32,7 +32,9 @@ impl Given {
         let mut given = Given { file: file.to_owned(), ..Given::default() };
         given.flatten("", table);
         for (name, value) in env {
-            let Some(rest) = name.strip_prefix(PREFIX).filter(|_| !NOT_KEYS.contains(&name.as_str())) else { continue };
+            let Some(rest) = name.strip_prefix(PREFIX).filter(|_| !NOT_KEYS.contains(&name.as_str())) else {
+                continue;
+            };
             if rest.starts_with("TEST_") {
                 continue;
             }
@@ -52,6 +54,7 @@ impl Given {
     }
 
     /// The keys that have not been taken yet.
+    #[cfg(test)]
     pub fn keys(&self) -> Vec<String> {
         self.values.keys().cloned().collect()
     }
@@ -133,7 +136,9 @@ impl Given {
     pub fn duration_us(&mut self, key: &str, default_us: i64) -> Result<i64> {
         let Some(value) = self.take(key) else { return Ok(default_us) };
         let time = value.as_str().and_then(duration_us).filter(|us| (10_000..=86_400_000_000).contains(us));
-        time.ok_or_else(|| self.wrong(key, &shown(&value), "a duration such as \"60s\" or \"250ms\", 10ms to 24h"))
+        time.ok_or_else(|| {
+            self.wrong(key, &shown(&value), "a duration such as \"60s\" or \"250ms\", 10ms to 24h")
+        })
     }
 
     /// true or false.
@@ -173,7 +178,8 @@ impl Given {
             Some(Value::String(text)) => text
                 .split(',')
                 .map(|pair| {
-                    let (name, value) = pair.split_once('=').ok_or_else(|| self.wrong(key, "…", "name=value,name=value"))?;
+                    let (name, value) =
+                        pair.split_once('=').ok_or_else(|| self.wrong(key, "…", "name=value,name=value"))?;
                     Ok((name.trim().to_owned(), value.to_owned()))
                 })
                 .collect(),

@@ -136,7 +136,9 @@ impl Config {
         match brokers {
             Some(brokers) => Ok(Some(Kafka { brokers, raw_topics, properties })),
             None if raw_topics.is_empty() && properties.is_empty() => Ok(None),
-            None => anyhow::bail!("kafka.brokers is missing: give host:port, or leave [kafka] out to run embedded"),
+            None => anyhow::bail!(
+                "kafka.brokers is missing: give host:port, or leave [kafka] out to run embedded"
+            ),
         }
     }
 }
@@ -155,7 +157,9 @@ fn archive(given: &mut Given) -> Result<Archive> {
 fn check_origin(given: &Given, origin: String) -> Result<String> {
     match schemas::note::check_name(&origin) {
         Ok(()) => Ok(origin),
-        Err(why) => Err(given.wrong("origin", &origin, &format!("a name such as acme.example/audit ({})", why.what))),
+        Err(why) => {
+            Err(given.wrong("origin", &origin, &format!("a name such as acme.example/audit ({})", why.what)))
+        }
     }
 }
 
@@ -185,7 +189,8 @@ mod tests {
     fn the_example_is_a_configuration_and_names_every_key() {
         let config = read(EXAMPLE, &[]).unwrap();
         assert_eq!(config.origin.as_deref(), Some("acme.example/audit"));
-        let uncommented: String = EXAMPLE.lines().map(|l| l.strip_prefix("# ").unwrap_or(l).to_owned() + "\n").collect();
+        let uncommented: String =
+            EXAMPLE.lines().map(|l| l.strip_prefix("# ").unwrap_or(l).to_owned() + "\n").collect();
         let mut given = Given::parse("example", &uncommented, []).unwrap();
         let mut keys = given.keys();
         keys.sort();
@@ -200,7 +205,8 @@ mod tests {
     fn the_environment_comes_before_the_file() {
         let config = read("[segment]\nmax_events = 7\n", &[("SEALOG_SEGMENT_MAX_EVENTS", "8")]).unwrap();
         assert_eq!(config.segment.max_events, 8);
-        let config = read("", &[("SEALOG_KAFKA_BROKERS", "h:1"), ("SEALOG_KAFKA_PROPERTIES", "a.b=c,d=e")]).unwrap();
+        let config =
+            read("", &[("SEALOG_KAFKA_BROKERS", "h:1"), ("SEALOG_KAFKA_PROPERTIES", "a.b=c,d=e")]).unwrap();
         assert_eq!(config.kafka.unwrap().properties["a.b"], "c");
     }
 

@@ -22,7 +22,13 @@ impl Folder {
     pub fn take(path: &Path) -> Result<Folder> {
         let open = || -> std::io::Result<File> {
             DirBuilder::new().recursive(true).mode(0o700).create(path)?;
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path.join("lock"))
+            OpenOptions::new()
+                .read(true)
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .mode(0o600)
+                .open(path.join("lock"))
         };
         let mut lock = open().with_context(|| {
             format!("{}: the data folder cannot be used: give another with --data", path.display())
@@ -50,7 +56,11 @@ impl Folder {
     /// A folder in it, made where it is missing.
     pub fn folder(&self, name: &str) -> Result<PathBuf> {
         let path = self.path.join(name);
-        DirBuilder::new().recursive(true).mode(0o700).create(&path).with_context(|| path.display().to_string())?;
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&path)
+            .with_context(|| path.display().to_string())?;
         Ok(path)
     }
 

@@ -18,6 +18,8 @@ use stream::Stream;
 use stream::embedded::{Embedded, Options};
 use stream::topics;
 
+use ingestor::gateway::{GatewayConfig, Tls, Tokens};
+
 use crate::config::{Archive, Config};
 
 pub use folder::{Folder, make_key, read_key};
@@ -25,12 +27,20 @@ pub use telemetry::begin as begin_telemetry;
 
 /// Runs until a signal, or until a stage halts.
 pub fn up(config: &Config) -> Result<ExitCode> {
-    if config.kafka.is_some() {
-        bail!("kafka.brokers is set, but this version runs its stages embedded only: leave [kafka] out");
+    if let Some(kafka) = &config.kafka {
+        bail!(
+            "kafka.brokers = {:?} ({} raw topics, {} properties): this version runs its stages embedded only. Leave \
+             [kafka] out",
+            kafka.brokers,
+            kafka.raw_topics.len(),
+            kafka.properties.len()
+        );
     }
     let mut folder = Folder::take(&config.data_dir)?;
     let listener = listen(config)?;
     let address = listener.local_addr()?;
+    let gateway = gateway(config)?;
+    gateway.check(address)?;
     let scheme = if config.http.tls.is_some() { "https" } else { "http" };
     let url = format!("{scheme}://{address}");
     folder.say_who(&url)?;
@@ -39,14 +49,16 @@ pub fn up(config: &Config) -> Result<ExitCode> {
     let (archive, archive_shown) = open_archive(config)?;
     let log: Arc<dyn Stream> = Arc::new(open_log(config, &folder, clock.clone())?);
     let origin = folder.origin(config.origin.as_deref())?;
-    let nothing_sealed = (0..config.chains).map(|chain| log.last(&topics::sealed(chain))).collect::<Result<Vec<_>, _>>()?;
+    let nothing_sealed =
+        (0..config.chains).map(|chain| log.last(&topics::sealed(chain))).collect::<Result<Vec<_>, _>>()?;
     let nothing_sealed = nothing_sealed.iter().all(|last| last.is_empty());
     let (signing, key_path, key_is_new) = folder.key(config.chainer_key.as_deref(), nothing_sealed)?;
     let guards = folder.folder("guards")?;
     let begun = chainer::write_genesis(&*log, &*archive, &guards, &origin, config.chains, &signing)?;
     let vkey = signing.vkey(&chainer::chain_origin(&origin, 0));
 
-    let stages = stages::Stages::prepare(config, log, archive, clock, origin.clone(), signing, guards)?;
+    let stages =
+        stages::Stages::prepare(config, gateway, log, archive, clock, origin.clone(), signing, guards)?;
     let key_made = if key_is_new { " (new: keep a copy, it cannot be made again)" } else { "" };
     let chains = if begun.is_empty() { "" } else { " (new)" };
     // Whoever started us may have closed our output; that is no failure.
@@ -81,7 +93,9 @@ fn listen(config: &Config) -> Result<TcpListener> {
 fn open_archive(config: &Config) -> Result<(Arc<dyn Store>, String)> {
     let path = match &config.archive {
         Archive::Directory(path) => path.clone().unwrap_or_else(|| config.data_dir.join("archive")),
-        Archive::S3(url) => bail!("archive.url = {url:?}: this version archives to a folder only: give file:DIR"),
+        Archive::S3(url) => {
+            bail!("archive.url = {url:?}: this version archives to a folder only: give file:DIR")
+        }
     };
     // Only the folder inside our own data folder is made: elsewhere a missing one may be a disk that is not mounted.
     let make_root = path.starts_with(&config.data_dir);
@@ -95,4 +109,21 @@ fn open_log(config: &Config, folder: &Folder, clock: Arc<SystemClock>) -> Result
     options.file_bytes = config.log.file_bytes;
     options.max_lane_bytes = config.log.max_bytes;
     Ok(Embedded::open(&folder.folder("log")?, options)?)
+}
+
+/// What the gateway is told: the configuration's files are read here, once.
+fn gateway(config: &Config) -> Result<GatewayConfig> {
+    let http = &config.http;
+    let read = |path: &std::path::Path| std::fs::read(path).with_context(|| path.display().to_string());
+    let tokens = http.tokens.as_deref().map(|path| Tokens::load(path).context("http.tokens")).transpose()?;
+    let tls = match &http.tls {
+        Some((cert, key)) => Some(Tls { cert_pem: read(cert)?, key_pem: read(key)? }),
+        None => None,
+    };
+    Ok(GatewayConfig {
+        tokens,
+        tls,
+        behind_tls_proxy: http.behind_proxy,
+        ..GatewayConfig::new(config.chains)
+    })
 }

@@ -6,13 +6,13 @@ use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
-use std::thread;
+use std::thread::{self, Scope};
 use std::time::Duration;
 
 use anyhow::Result;
 use archiver::{Archiver, Trimmer};
 use chainer::{Chainer, Policy};
-use ingestor::gateway::Gateway;
+use ingestor::gateway::{Gateway, GatewayConfig};
 use runtime::{Clock, Deadline, Failure, Stop};
 use schemas::Signing;
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -50,6 +50,7 @@ impl Stages {
     /// Puts the stages together. Nothing runs yet.
     pub fn prepare(
         config: &Config,
+        gateway: GatewayConfig,
         stream: Arc<dyn Stream>,
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
@@ -66,10 +67,15 @@ impl Stages {
             max_idle_us: Some(segment.max_idle_us),
             heartbeat_us: HEARTBEAT_US,
         };
-        let about = vec![
-            ("version".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
-            ("segment".to_owned(), format!("{segment:?}")),
+        let about = [
+            ("version", env!("CARGO_PKG_VERSION").to_owned()),
+            ("chains", config.chains.to_string()),
+            ("segment.max_events", segment.max_events.to_string()),
+            ("segment.max_bytes", segment.max_bytes.to_string()),
+            ("segment.max_age_us", segment.max_age_us.to_string()),
+            ("segment.max_idle_us", segment.max_idle_us.to_string()),
         ];
+        let about = about.map(|(key, value)| (key.to_owned(), value)).to_vec();
         Ok(Stages {
             trimmer: Trimmer { stream: stream.clone(), chains: config.chains },
             archiver: Archiver {
@@ -92,88 +98,103 @@ impl Stages {
                 about,
                 metrics: chainer::Metrics::register(&registry)?,
             },
-            gateway: Gateway::new(super::gateway_config(config)?, stream, clock, &registry)?,
+            gateway: Gateway::new(gateway, stream, clock, &registry)?,
         })
     }
 
     /// Runs until a signal comes or a stage halts, then ends all in the order of the road.
     pub fn run(self, listener: TcpListener) -> Result<ExitCode> {
+        let Stages { gateway, chainer, archiver, trimmer } = self;
         let stops: [Stop; 4] = Default::default();
-        let [gateway, chainer, archiver, trimmer] = &stops;
-        let road: Road<'_> = [("gateway", gateway), ("chainer", chainer), ("archiver", archiver), ("trimmer", trimmer)];
+        let [gateway_stop, chainer_stop, archiver_stop, trimmer_stop] = &stops;
+        let road: Road<'_> = [
+            ("gateway", gateway_stop),
+            ("chainer", chainer_stop),
+            ("archiver", archiver_stop),
+            ("trimmer", trimmer_stop),
+        ];
         let mut signals = Signals::new([SIGINT, SIGTERM])?;
         let handle = signals.handle();
         let (tell, news) = mpsc::channel();
         let halted = thread::scope(|scope| {
             let told = tell.clone();
             scope.spawn(move || signals.forever().for_each(|_| drop(told.send(News::Stop))));
-            let run = |name: &'static str, stage: Box<dyn FnOnce() -> Result<(), Failure> + Send + '_>| {
-                let tell = tell.clone();
-                scope.spawn(move || tell.send(News::Ended(name, stage())));
-            };
-            run("trimmer", Box::new(|| self.trimmer.run(trimmer)));
-            run("archiver", Box::new(|| self.archiver.run(archiver)));
-            run("chainer", Box::new(|| self.chainer.run(chainer)));
-            run("gateway", Box::new(|| self.gateway.serve(listener, gateway.clone())));
-            let halted = self.wait(&news, &road);
+            run("trimmer", scope, &tell, || trimmer.run(trimmer_stop));
+            run("archiver", scope, &tell, || archiver.run(archiver_stop));
+            run("chainer", scope, &tell, || chainer.run(chainer_stop));
+            let serve =
+                move || gateway.serve(listener, gateway_stop).map_err(|e| Failure::Halt(e.to_string()));
+            run("gateway", scope, &tell, serve);
+            let halted = wait(&news, &road, &archiver.abandon);
             handle.close();
             halted
         });
-        Ok(self.say_how_it_ended(halted))
+        Ok(say_how_it_ended(&archiver, halted))
     }
+}
 
-    /// Waits for the end, stopping one stage after the other. The first halt is the answer.
-    fn wait(&self, news: &mpsc::Receiver<News>, road: &Road<'_>) -> Option<Failure> {
-        let (mut ended, mut halted) = (Vec::new(), None);
-        let mut stopping: Option<Deadline> = None;
-        while ended.len() < road.len() {
-            if stopping.is_some() {
-                // The first stage that still runs is the one to end; those behind it still have its output to take.
-                if let Some((_, stop)) = road.iter().find(|(name, _)| !ended.contains(name)) {
-                    stop.set();
-                }
+/// A stage on a thread of its own, which tells when it has ended.
+fn run<'scope>(
+    name: &'static str,
+    scope: &'scope Scope<'scope, '_>,
+    tell: &mpsc::Sender<News>,
+    stage: impl FnOnce() -> Result<(), Failure> + Send + 'scope,
+) {
+    let tell = tell.clone();
+    scope.spawn(move || tell.send(News::Ended(name, stage())));
+}
+
+/// Waits for the end, stopping one stage after the other. The first halt is the answer.
+fn wait(news: &mpsc::Receiver<News>, road: &Road<'_>, abandon: &Stop) -> Option<Failure> {
+    let (mut ended, mut halted) = (Vec::new(), None);
+    let mut stopping: Option<Deadline> = None;
+    while ended.len() < road.len() {
+        if let Some(deadline) = &stopping {
+            // The first stage that still runs is the one to end; those behind it still have its output to take.
+            if let Some((_, stop)) = road.iter().find(|(name, _)| !ended.contains(name)) {
+                stop.set();
             }
-            if stopping.is_some_and(|deadline| deadline.passed()) {
-                self.archiver.abandon.set();
-            }
-            match news.recv_timeout(Duration::from_millis(200)) {
-                Ok(News::Stop) if stopping.is_some() => self.archiver.abandon.set(),
-                Ok(News::Stop) => {
-                    info!("stopping: what was acknowledged is sealed and archived first");
-                    stopping = Some(Deadline::after(ARCHIVE_WITHIN));
-                }
-                Ok(News::Ended(name, result)) => {
-                    ended.push(name);
-                    if let Err(failure) = result {
-                        error!(stage = name, "{failure}");
-                        halted.get_or_insert(failure);
-                    }
-                    stopping.get_or_insert_with(|| Deadline::after(ARCHIVE_WITHIN));
-                }
-                Err(_) => {}
+            if deadline.passed() {
+                abandon.set();
             }
         }
-        halted
-    }
-
-    fn say_how_it_ended(&self, halted: Option<Failure>) -> ExitCode {
-        let progress = self.archiver.progress.lock().unwrap_or_else(PoisonError::into_inner);
-        let archived: u64 = progress.values().map(|p| p.archived).sum();
-        let waiting: u64 = progress.values().map(|p| p.sealed.saturating_sub(p.archived)).sum();
-        if let Some(failure) = halted {
-            eprintln!("sealog: {failure}");
-            return ExitCode::FAILURE;
+        match news.recv_timeout(Duration::from_millis(200)) {
+            Ok(News::Stop) if stopping.is_some() => abandon.set(),
+            Ok(News::Stop) => {
+                info!("stopping: what was acknowledged is sealed and archived first");
+                stopping = Some(Deadline::after(ARCHIVE_WITHIN));
+            }
+            Ok(News::Ended(name, result)) => {
+                ended.push(name);
+                if let Err(failure) = result {
+                    error!(stage = name, "{failure}");
+                    halted.get_or_insert(failure);
+                }
+                stopping.get_or_insert_with(|| Deadline::after(ARCHIVE_WITHIN));
+            }
+            Err(_) => {}
         }
-        let words = if waiting > 0 || self.archiver.abandon.is_set() {
-            format!(
-                "Stopped. The archive could not be reached: {waiting} events wait, sealed and durable; they are archived \
+    }
+    halted
+}
+
+fn say_how_it_ended(archiver: &Archiver, halted: Option<Failure>) -> ExitCode {
+    let progress = archiver.progress.lock().unwrap_or_else(PoisonError::into_inner);
+    let archived: u64 = progress.values().map(|p| p.archived).sum();
+    let waiting: u64 = progress.values().map(|p| p.sealed.saturating_sub(p.archived)).sum();
+    if let Some(failure) = halted {
+        eprintln!("sealog: {failure}");
+        return ExitCode::FAILURE;
+    }
+    let words = if waiting > 0 || archiver.abandon.is_set() {
+        format!(
+            "Stopped. The archive could not be reached: {waiting} events wait, sealed and durable; they are archived \
                  at the next start."
-            )
-        } else {
-            format!("Stopped. Everything is sealed and archived: {archived} events in all.")
-        };
-        // Whoever started us may have closed our output; that is no failure.
-        let _ = writeln!(std::io::stdout(), "{words}");
-        ExitCode::SUCCESS
-    }
+        )
+    } else {
+        format!("Stopped. Everything is sealed and archived: {archived} events in all.")
+    };
+    // Whoever started us may have closed our output; that is no failure.
+    let _ = writeln!(std::io::stdout(), "{words}");
+    ExitCode::SUCCESS
 }

@@ -1,0 +1,175 @@
+//! The events of one chain, a segment at a time, from where they are wanted.
+
+use std::io::Write;
+
+use anyhow::{Context, Result};
+use schemas::avro::Shape;
+use schemas::{Layout, Micros, Place, SegmentFile, Seq, Trees};
+use store::{Listing, Store};
+
+use super::Bound;
+use super::lines::Lines;
+
+/// A place in a chain, and how far it is to be read.
+pub struct ChainReader {
+    origin: String,
+    layout: Layout,
+    from: Option<Bound>,
+    to: Option<Bound>,
+    /// The key of the last segment that was read; empty before the first.
+    after: String,
+    has_begun: bool,
+    has_ended: bool,
+}
+
+const PAGE: usize = 1_000;
+const MAX_SEGMENT_BYTES: u64 = 1 << 30;
+
+impl ChainReader {
+    pub fn new(origin: &str, from: Option<Bound>, to: Option<Bound>) -> ChainReader {
+        let layout = Layout::of(origin);
+        let (origin, after) = (origin.to_owned(), String::new());
+        ChainReader { origin, layout, from, to, after, has_begun: false, has_ended: false }
+    }
+
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// Whether what is wanted last was reached.
+    pub fn has_ended(&self) -> bool {
+        self.has_ended
+    }
+
+    /// Prints what was archived since it was called last; first of all, from where the chain is wanted.
+    pub fn print_new<W: Write>(&mut self, store: &dyn Store, lines: &mut Lines<W>) -> Result<()> {
+        if !self.has_begun {
+            if let Some(first) = self.first_segment(store)? {
+                self.print_segment(store, &first, lines)?;
+                self.after = first;
+            }
+            self.has_begun = true;
+        }
+        while !self.has_ended && !lines.is_done() {
+            let page = store.list(&self.layout.segments(), &self.after, Listing::Newest(PAGE))?;
+            for entry in &page.entries {
+                self.print_segment(store, &entry.key, lines)?;
+                self.after.clone_from(&entry.key);
+                if self.has_ended || lines.is_done() {
+                    return Ok(());
+                }
+            }
+            if !page.more {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// The segment to begin with; None: the first after `self.after`, which is set so that nothing wanted is missed.
+    fn first_segment(&mut self, store: &dyn Store) -> Result<Option<String>> {
+        match self.from {
+            None => Ok(None),
+            Some(Bound::Seq(seq)) => self.segment_of_seq(store, seq),
+            Some(Bound::Time(time)) => self.segment_of_time(store, time),
+        }
+    }
+
+    /// One listing of trees/ behind the seq finds the file whose size is above it; that names its segment.
+    fn segment_of_seq(&mut self, store: &dyn Store, seq: u64) -> Result<Option<String>> {
+        let after = self.layout.key(&Place::Trees(seq));
+        let page = store.list(&self.layout.trees(), &after, Listing::Newest(1))?;
+        if let Some(entry) = page.entries.first() {
+            let trees = Trees::parse(&store.get(&entry.key, None, None, MAX_SEGMENT_BYTES)?.bytes);
+            let trees = trees.with_context(|| damaged(&entry.key))?;
+            return Ok(Some(format!("{}{}", self.layout.root(), trees.segment_key)));
+        }
+        // Beyond every trees file: at most the newest segments can hold it.
+        let newest = store::keys_after(store, &self.layout.segments(), "")?;
+        let begins_by = |key: &String| self.first_seq(key).is_some_and(|first| first.0 <= seq);
+        Ok(newest.into_iter().rfind(begins_by))
+    }
+
+    /// A segment holds events of one day, that of its folder: of that day the last that begins by then.
+    fn segment_of_time(&mut self, store: &dyn Store, time: Micros) -> Result<Option<String>> {
+        let folder = format!("{}date={}/", self.layout.segments(), time.date());
+        let of_day = store::keys_after(store, &folder, "")?;
+        let (mut begins_by, mut begins_later) = (0, of_day.len());
+        while begins_by < begins_later {
+            let middle = begins_by + (begins_later - begins_by) / 2;
+            if first_sealed_at(store, &of_day[middle])? <= time {
+                begins_by = middle + 1;
+            } else {
+                begins_later = middle;
+            }
+        }
+        self.after = folder;
+        Ok(begins_by.checked_sub(1).map(|last| of_day[last].clone()))
+    }
+
+    fn first_seq(&self, key: &str) -> Option<Seq> {
+        match Place::parse(key.strip_prefix(self.layout.root())?)? {
+            Place::Segment { first_seq, .. } => Some(first_seq),
+            _ => None,
+        }
+    }
+
+    fn print_segment<W: Write>(&mut self, store: &dyn Store, key: &str, lines: &mut Lines<W>) -> Result<()> {
+        let Some(first) = self.first_seq(key) else { return Ok(()) };
+        if matches!(self.to, Some(Bound::Seq(to)) if first.0 > to) {
+            self.has_ended = true;
+            return Ok(());
+        }
+        let bytes = store.get(key, None, None, MAX_SEGMENT_BYTES)?.bytes;
+        let segment = SegmentFile::parse(&bytes).with_context(|| damaged(key))?;
+        let shape = Shape::parse(&segment.header.event_schema).with_context(|| damaged(key))?;
+        let mut printed = Ok(());
+        let read = segment.walk(&shape, |sealed, _| {
+            if is_beyond(self.to, sealed.seq, sealed.sealed_at) {
+                self.has_ended = true;
+                return false;
+            }
+            if is_due(self.from, sealed.seq, sealed.sealed_at) {
+                printed = lines.print(&self.origin, sealed, &shape);
+            }
+            printed.is_ok() && !lines.is_done()
+        });
+        // What could not be written comes first: a reader that has gone needs no other word.
+        printed.and_then(|()| read.with_context(|| damaged(key)))
+    }
+}
+
+fn damaged(key: &str) -> String {
+    format!("{key} is damaged: run `sealog verify` on the archive")
+}
+
+fn is_due(from: Option<Bound>, seq: Seq, sealed_at: Micros) -> bool {
+    match from {
+        None => true,
+        Some(Bound::Seq(from)) => seq.0 >= from,
+        Some(Bound::Time(from)) => sealed_at >= from,
+    }
+}
+
+fn is_beyond(to: Option<Bound>, seq: Seq, sealed_at: Micros) -> bool {
+    match to {
+        None => false,
+        Some(Bound::Seq(to)) => seq.0 > to,
+        Some(Bound::Time(to)) => sealed_at > to,
+    }
+}
+
+/// When the first event of a segment was sealed.
+fn first_sealed_at(store: &dyn Store, key: &str) -> Result<Micros> {
+    let bytes = store.get(key, None, None, MAX_SEGMENT_BYTES)?.bytes;
+    let segment = SegmentFile::parse(&bytes).with_context(|| damaged(key))?;
+    let shape = Shape::parse(&segment.header.event_schema).with_context(|| damaged(key))?;
+    let mut first = Micros(0);
+    segment
+        .walk(&shape, |sealed, _| {
+            first = sealed.sealed_at;
+            false
+        })
+        .with_context(|| damaged(key))?;
+    Ok(first)
+}

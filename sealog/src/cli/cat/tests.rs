@@ -1,0 +1,169 @@
+//! Cat over archives in memory.
+
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+
+use clap::Parser;
+use runtime::{Deadline, SystemClock};
+use serde_json::Value;
+use store::memory::Memory;
+use verifier::testing::{ChainBuilder, events, store_objects};
+
+use super::*;
+
+const CHAIN_0: &str = "acme.example/audit/0";
+const CHAIN_1: &str = "acme.example/audit/1";
+
+#[derive(Parser)]
+struct Command {
+    #[command(flatten)]
+    cat: Cat,
+}
+
+fn cat(args: &[&str]) -> Cat {
+    Command::try_parse_from(["cat", "archive"].iter().chain(args)).unwrap().cat
+}
+
+/// Chain 0 in segments of 5, 5 and, a day later, 5; chain 1 of 3.
+fn archive() -> Memory {
+    let store = Memory::new(Arc::new(SystemClock));
+    let mut zero = ChainBuilder::begin(CHAIN_0, 7);
+    zero.seal(events(0..5)).seal(events(5..10));
+    zero.clock.0 += 86_400_000_000;
+    zero.seal(events(10..15));
+    let mut one = ChainBuilder::begin(CHAIN_1, 7);
+    one.seal(events(100..103));
+    store_objects(&zero.objects, &store).unwrap();
+    store_objects(&one.objects, &store).unwrap();
+    store
+}
+
+fn printed(store: &dyn Store, args: &[&str]) -> Result<Vec<Value>> {
+    let (cat, mut out) = (cat(args), Vec::new());
+    let mut lines = Lines::to(&mut out, &cat);
+    print(store, &cat, &mut lines, &Stop::new(), || false)?;
+    lines.flush()?;
+    drop(lines);
+    let text = String::from_utf8(out).unwrap();
+    Ok(text.lines().map(|line| serde_json::from_str(line).unwrap()).collect())
+}
+
+fn seqs(args: &[&str]) -> Vec<u64> {
+    printed(&archive(), args).unwrap().iter().map(|line| line["seq"].as_u64().unwrap()).collect()
+}
+
+#[test]
+fn a_line_says_where_an_event_stands_and_what_it_is() {
+    let lines = printed(&archive(), &["--chain", CHAIN_0]).unwrap();
+    assert_eq!(lines.len(), 15);
+    let names: Vec<&String> = lines[7].as_object().unwrap().keys().collect();
+    assert_eq!(names, ["seq", "sealed_at", "hash", "chain", "event"]);
+    assert_eq!(
+        (&lines[7]["seq"], &lines[7]["sealed_at"]),
+        (&7.into(), &"2026-11-21T09:30:07.000000Z".into())
+    );
+    assert_eq!(lines[7]["event"]["original"]["bytes"], "{\"action\":\"user.login\",\"n\":7}");
+    let events = printed(&archive(), &["--chain", "1", "--fields", "event"]).unwrap();
+    assert_eq!((events.len(), &events[0]["id"]), (3, &"e-100".into()));
+    assert_eq!(printed(&archive(), &[]).unwrap().len(), 18, "all chains, one after the other");
+    assert!(printed(&archive(), &["--chain", "2"]).is_err());
+}
+
+#[test]
+fn it_begins_and_ends_where_it_is_told() {
+    let in_zero = |args: &[&str]| seqs(&[&["--chain", "0"], args].concat());
+    let range = |first: u64, end: u64| (first..end).collect::<Vec<u64>>();
+    assert_eq!(in_zero(&["--from", "7"]), range(7, 15));
+    assert_eq!(in_zero(&["--from", "5", "--to", "9"]), range(5, 10));
+    assert_eq!(in_zero(&["--from", "99"]), range(0, 0));
+    assert_eq!(in_zero(&["--from", "2026-11-21T09:30:06Z", "--to", "2026-11-21T09:30:08Z"]), range(6, 9));
+    assert_eq!(in_zero(&["--from", "2026-11-21T09:30:04.5Z"]), range(5, 15));
+    assert_eq!(in_zero(&["--from", "2026-11-22"]), range(10, 15));
+    assert_eq!(in_zero(&["--from", "2026-11-20", "--to", "2026-11-21"]), range(0, 0));
+    assert_eq!(in_zero(&["--limit", "3"]), range(0, 3));
+    assert_eq!(in_zero(&["--where", "id~e-1?", "--where", "id!=e-12", "--limit", "3"]), [10, 11, 13]);
+}
+
+#[test]
+fn it_reads_no_segment_before_the_one_it_needs() {
+    let store = archive();
+    for key in ["00000000000000000000.avro", "00000000000000000005.avro"] {
+        let key = format!("{CHAIN_0}/segments/date=2026-11-21/{key}");
+        assert!(store.damage(&key, |bytes| bytes.clear()));
+    }
+    let from = |bound| printed(&store, &["--chain", "0", "--from", bound]).map(|lines| lines.len());
+    assert_eq!(from("11").unwrap(), 4);
+    assert_eq!(from("2026-11-22T00:00:00Z").unwrap(), 5);
+    assert!(format!("{:#}", from("9").unwrap_err()).contains("run `sealog verify`"));
+}
+
+/// A pipe whose reader has gone.
+struct Closed;
+
+impl Write for Closed {
+    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::BrokenPipe.into())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_reader_that_goes_away_ends_it_quietly() {
+    let cat = cat(&["--follow"]);
+    let mut lines = Lines::to(Closed, &cat);
+    let error = print(&archive(), &cat, &mut lines, &Stop::new(), || false).unwrap_err();
+    assert!(is_broken_pipe(&error));
+    // With nothing to write it is asked for.
+    let cat = self::cat(&["--follow", "--where", "id=none"]);
+    print(&archive(), &cat, &mut Lines::to(Closed, &cat), &Stop::new(), || true).unwrap();
+}
+
+/// What a test reads while it is written.
+#[derive(Clone, Default)]
+struct Shared(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Shared {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn following_prints_what_comes_and_ends_when_told() {
+    let (store, stop, out) = (Memory::new(Arc::new(SystemClock)), Stop::new(), Shared::default());
+    let follower = {
+        let (store, stop, out) = (store.clone(), stop.clone(), out.clone());
+        thread::spawn(move || {
+            let cat = cat(&["--follow"]);
+            print(&store, &cat, &mut Lines::to(out, &cat), &stop, || false)
+        })
+    };
+    let until_lines = |count: usize| {
+        let deadline = Deadline::after(Duration::from_secs(30));
+        while out.0.lock().unwrap().iter().filter(|byte| **byte == b'\n').count() < count {
+            assert!(!deadline.passed(), "{count} lines");
+            thread::yield_now();
+        }
+    };
+    let mut zero = ChainBuilder::begin(CHAIN_0, 7);
+    let mut seen = 0;
+    for batch in [0..3, 3..4] {
+        let before = zero.objects.clone();
+        zero.seal(events(batch.clone()));
+        for (key, bytes) in zero.objects.iter().filter(|(key, bytes)| before.get(*key) != Some(bytes)) {
+            store.lay_over(key, bytes);
+        }
+        seen += (batch.end - batch.start) as usize;
+        until_lines(seen);
+    }
+    stop.set();
+    follower.join().unwrap().unwrap();
+    assert_eq!(out.0.lock().unwrap().iter().filter(|byte| **byte == b'\n').count(), 4);
+}

@@ -1,0 +1,161 @@
+//! A finding: what is wrong, where, what should be there and what is. And the list of them, which stays bounded.
+
+use schemas::Seq;
+use serde::Serialize;
+
+use crate::{Check, Effect};
+
+/// Something that is not as it should be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// Which check failed.
+    pub check: Check,
+    /// What that means.
+    pub effect: Effect,
+    /// The chain's origin, where it is about one.
+    pub chain: Option<String>,
+    /// The first seq that it touches.
+    pub first_seq: Option<u64>,
+    /// The last.
+    pub last_seq: Option<u64>,
+    /// The object's key in the archive.
+    pub key: Option<String>,
+    /// Its version, where the store keeps versions.
+    pub version: Option<String>,
+    /// What should be there.
+    pub expected: String,
+    /// What is there.
+    pub found: String,
+    /// Signed notes that prove it, whole.
+    pub proof: Vec<String>,
+}
+
+/// No text from an archive stands in a report longer than this.
+const MAX_TEXT_BYTES: usize = 600;
+
+impl Finding {
+    /// A finding of `check`, as yet about nothing.
+    pub(crate) fn of(check: Check, expected: impl Into<String>, found: impl Into<String>) -> Finding {
+        Finding {
+            check,
+            effect: check.effect(),
+            chain: None,
+            first_seq: None,
+            last_seq: None,
+            key: None,
+            version: None,
+            expected: short(expected.into()),
+            found: short(found.into()),
+            proof: Vec::new(),
+        }
+    }
+
+    /// About the object at `key`.
+    pub(crate) fn at(mut self, key: impl Into<String>) -> Finding {
+        self.key = Some(key.into());
+        self
+    }
+
+    /// It touches the seqs from `first` to before `end`; none if they are none.
+    pub(crate) fn seqs(mut self, first: Seq, end: u64) -> Finding {
+        if first.0 < end {
+            (self.first_seq, self.last_seq) = (Some(first.0), Some(end - 1));
+        }
+        self
+    }
+
+    /// About a chain.
+    pub(crate) fn in_chain(mut self, origin: &str) -> Finding {
+        self.chain = Some(origin.to_owned());
+        self
+    }
+
+    /// Proved by these notes.
+    pub(crate) fn proved_by(mut self, notes: impl IntoIterator<Item = String>) -> Finding {
+        self.proof = notes.into_iter().collect();
+        self
+    }
+
+    /// Whether `next` says the same of the seqs directly behind, so that one line can say both.
+    fn runs_on_in(&self, next: &Finding) -> bool {
+        let adjoins =
+            matches!((self.last_seq, next.first_seq), (Some(last), Some(first)) if last + 1 == first);
+        adjoins && self.check == next.check && self.key == next.key && self.proof == next.proof
+    }
+}
+
+fn short(mut text: String) -> String {
+    if text.len() > MAX_TEXT_BYTES {
+        let cut = (0..=MAX_TEXT_BYTES).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+        text.truncate(cut);
+        text.push('…');
+    }
+    text
+}
+
+/// Findings in the order in which they were made: a thousand are kept, the rest counted.
+#[derive(Clone, Debug, Default)]
+pub struct Findings {
+    kept: Vec<Finding>,
+    left_out: u64,
+    worst: Option<Effect>,
+    /// Checks whose findings are dropped, so that a test can see what each is for.
+    off: Vec<Check>,
+}
+
+const MAX_FINDINGS: usize = 1_000;
+
+impl Findings {
+    pub(crate) fn without(off: &[Check]) -> Findings {
+        Findings { off: off.to_vec(), ..Findings::default() }
+    }
+
+    pub(crate) fn add(&mut self, finding: Finding) {
+        if self.off.contains(&finding.check) {
+            return;
+        }
+        self.worst = self.worst.max(Some(finding.effect));
+        let has_room = self.kept.len() < MAX_FINDINGS;
+        match self.kept.last_mut() {
+            Some(last) if last.runs_on_in(&finding) => last.last_seq = finding.last_seq,
+            _ if has_room => self.kept.push(finding),
+            _ => self.left_out += 1,
+        }
+    }
+
+    pub(crate) fn append(&mut self, other: Findings) {
+        other.kept.into_iter().for_each(|finding| self.add(finding));
+        self.left_out += other.left_out;
+        self.worst = self.worst.max(other.worst);
+    }
+
+    pub(crate) fn worst(&self) -> Option<Effect> {
+        self.worst
+    }
+
+    /// The findings by seq, those without one last, and how many more there were.
+    pub(crate) fn into_sorted(mut self, chain: Option<&str>) -> (Vec<Finding>, u64) {
+        self.kept.sort_by_key(|finding| finding.first_seq.unwrap_or(u64::MAX));
+        if let Some(origin) = chain {
+            self.kept.iter_mut().for_each(|finding| finding.chain = Some(origin.to_owned()));
+        }
+        (self.kept, self.left_out)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_of_seqs_is_one_finding_and_the_list_is_bounded() {
+        let mut findings = Findings::default();
+        let bad = |seq: u64| Finding::of(Check::LinkHash, "a", "b").at("k").seqs(Seq(seq), seq + 1);
+        (5..9).for_each(|seq| findings.add(bad(seq)));
+        (0..5_000).for_each(|n| findings.add(bad(100 + 2 * n)));
+        let (kept, left_out) = findings.into_sorted(None);
+        assert_eq!((kept[0].first_seq, kept[0].last_seq), (Some(5), Some(8)));
+        assert_eq!((kept.len(), left_out), (1_000, 4_001));
+        assert!(Finding::of(Check::Layout, "é".repeat(9_000), "").expected.len() < 700);
+    }
+}

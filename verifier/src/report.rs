@@ -1,0 +1,182 @@
+//! The Report: what was checked, against what, and what was found. Its field names are stable; text is in `text`.
+
+use serde::Serialize;
+
+use crate::{Effect, Finding};
+
+/// What the whole comes to. When several hold, the last of these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub enum Verdict {
+    /// The key was pinned, and a checkpoint kept outside the archive is extended.
+    #[serde(rename = "intact")]
+    Intact,
+    /// All fits, but nothing outside vouches for the length or against a rewrite as a whole.
+    #[serde(rename = "intact but unanchored")]
+    Unanchored,
+    /// The evidence is whole, its storage is not as promised.
+    #[serde(rename = "custody at risk")]
+    CustodyAtRisk,
+    /// Something could not be read.
+    #[serde(rename = "inconclusive")]
+    Inconclusive,
+    /// The evidence is not what was sealed.
+    #[serde(rename = "broken")]
+    Broken,
+}
+
+impl Verdict {
+    /// The verdict in words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Verdict::Intact => "intact",
+            Verdict::Unanchored => "intact but unanchored",
+            Verdict::CustodyAtRisk => "custody at risk",
+            Verdict::Inconclusive => "inconclusive",
+            Verdict::Broken => "broken",
+        }
+    }
+
+    /// What the process exits with. `requires_anchor`: unanchored is not enough.
+    pub fn exit_code(self, requires_anchor: bool) -> u8 {
+        match self {
+            Verdict::Intact => 0,
+            Verdict::Unanchored => {
+                if requires_anchor {
+                    3
+                } else {
+                    0
+                }
+            }
+            Verdict::CustodyAtRisk | Verdict::Broken => 1,
+            Verdict::Inconclusive => 3,
+        }
+    }
+
+    /// From the worst finding, if there is any.
+    pub(crate) fn of(worst: Option<Effect>, is_anchored: bool) -> Verdict {
+        match worst {
+            Some(Effect::Broken) => Verdict::Broken,
+            Some(Effect::Inconclusive) => Verdict::Inconclusive,
+            Some(Effect::Custody) => Verdict::CustodyAtRisk,
+            None if is_anchored => Verdict::Intact,
+            None => Verdict::Unanchored,
+        }
+    }
+}
+
+/// What a verifier says about an archive.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// The version of these fields: 1.
+    pub format: u32,
+    /// The whole in a word.
+    pub verdict: Verdict,
+    /// Where the trust in the keys comes from.
+    pub trust: Trust,
+    /// The first bad place: of the findings that decide the verdict, the one with the smallest seq of the first chain.
+    pub first: Option<Finding>,
+    /// Each chain.
+    pub chains: Vec<ChainReport>,
+    /// Everything that is not as it should be, by chain, then seq.
+    pub findings: Vec<Finding>,
+    /// Findings beyond those.
+    pub findings_left_out: u64,
+    /// What is worth knowing and changes no verdict.
+    pub notices: Vec<Notice>,
+    /// What a check like this one cannot show.
+    pub not_shown: Vec<String>,
+    /// Objects in the archive.
+    pub objects: u64,
+    /// Bytes of segments read.
+    pub segment_bytes: u64,
+}
+
+/// Where the trust in the keys comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Trust {
+    /// The auditor gave the key.
+    Pinned,
+    /// The keys stand in the archive and were taken as they are.
+    Archive,
+}
+
+/// What was checked of one chain.
+#[derive(Clone, Debug, Serialize)]
+pub struct ChainReport {
+    /// Its name.
+    pub origin: String,
+    /// What it comes to by itself.
+    pub verdict: Verdict,
+    /// The size of the newest checkpoint that holds: so far the archive speaks.
+    pub size: Option<u64>,
+    /// Its root, in hex.
+    pub root: Option<String>,
+    /// The first seq whose event is there.
+    pub first_seq: Option<u64>,
+    /// Events that were read.
+    pub events: u64,
+    /// Segments that were read.
+    pub segments: u64,
+    /// When the first of those events was sealed, RFC 3339.
+    pub first_sealed_at: Option<String>,
+    /// When the last of them was sealed.
+    pub last_sealed_at: Option<String>,
+    /// Its keys in the order in which they came into force.
+    pub keys: Vec<KeyReport>,
+    /// The kept checkpoints that it was held against.
+    pub known: Vec<KnownReport>,
+    /// What no checkpoint covers yet.
+    pub not_covered: Option<Uncovered>,
+}
+
+/// A key of a chain.
+#[derive(Clone, Debug, Serialize)]
+pub struct KeyReport {
+    /// The first size that it may sign.
+    pub first_size: u64,
+    /// The key; null where its note does not hold.
+    pub vkey: Option<String>,
+    /// Whether the auditor pinned it.
+    pub pinned: bool,
+}
+
+/// A kept checkpoint, and whether the chain extends it.
+#[derive(Clone, Debug, Serialize)]
+pub struct KnownReport {
+    /// What the auditor calls it.
+    pub name: String,
+    /// Its size.
+    pub size: u64,
+    /// Whether the chain extends it; null where damage kept the root at its size from being computed.
+    pub extended: Option<bool>,
+}
+
+/// Objects above the newest checkpoint: left by a crash, or an archive that was growing while it was read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Uncovered {
+    /// The first seq that no checkpoint covers.
+    pub first_seq: u64,
+    /// Segments from there on.
+    pub segments: u64,
+    /// Trees files from there on.
+    pub trees: u64,
+}
+
+/// Something worth knowing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Notice {
+    /// Its name: not-covered, old-segments-gone, ahead-of-clock, not-compared, links-apart.
+    pub kind: &'static str,
+    /// The chain.
+    pub chain: String,
+    /// A sentence.
+    pub text: String,
+}
+
+impl Report {
+    /// What the process exits with.
+    pub fn exit_code(&self, requires_anchor: bool) -> u8 {
+        self.verdict.exit_code(requires_anchor)
+    }
+}

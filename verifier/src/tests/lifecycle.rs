@@ -1,0 +1,211 @@
+//! An archive that grows, ages or is hardly there: rows 30 to 32 and 34.
+
+use std::ops::Range;
+use std::sync::Mutex;
+
+use schemas::{Micros, Place, Seq};
+use store::memory::Memory;
+use store::{Keep, Listing, Object, Page, Store, Tag, Version};
+
+use super::{
+    CHAIN_0, CHAIN_1, assert_broken, both, chain_0, chain_1, check, check_zero, known, memory, options,
+};
+use crate::testing::{ChainBuilder, Objects, event, events};
+use crate::{Check, Options, Uncovered, Verdict, verify};
+
+/// Row 30.
+#[test]
+fn a_segment_or_trees_file_beyond_the_newest_note_is_not_yet_covered() {
+    let mut zero = chain_0();
+    zero.objects.insert(zero.key(&Place::Hint), zero.note(0));
+    zero.objects.remove(&zero.key(&Place::Checkpoint(565)));
+    let report = check_zero(&zero);
+    assert_eq!(report.verdict, Verdict::Unanchored, "{report}");
+    assert_eq!(report.chains[0].size, Some(305));
+    assert_eq!(report.chains[0].not_covered, Some(Uncovered { first_seq: 305, segments: 1, trees: 1 }));
+    assert_eq!(report.notices[0].kind, "not-covered");
+    zero.objects.remove(&zero.trees_key(2));
+    assert_eq!(check_zero(&zero).chains[0].not_covered.as_ref().map(|rest| rest.trees), Some(0));
+}
+
+/// A store that grows by one object after every call, and shows two objects a page.
+struct Growing {
+    inner: Memory,
+    to_come: Mutex<Vec<(String, Vec<u8>)>>,
+}
+
+impl Growing {
+    fn grow(&self) {
+        if let Some((key, bytes)) = self.to_come.lock().unwrap().pop() {
+            self.inner.lay_over(&key, &bytes);
+        }
+    }
+}
+
+impl Store for Growing {
+    fn put_new(&self, key: &str, body: &[u8], keep: Keep) -> store::Result<Version> {
+        self.inner.put_new(key, body, keep)
+    }
+
+    fn replace_if(&self, key: &str, tag: Option<&Tag>, body: &[u8], keep: Keep) -> store::Result<Version> {
+        self.inner.replace_if(key, tag, body, keep)
+    }
+
+    fn get(
+        &self,
+        key: &str,
+        version: Option<&Version>,
+        range: Option<Range<u64>>,
+        max_bytes: u64,
+    ) -> store::Result<Object> {
+        self.grow();
+        self.inner.get(key, version, range, max_bytes)
+    }
+
+    fn list(&self, prefix: &str, after: &str, _: Listing) -> store::Result<Page> {
+        self.grow();
+        self.inner.list(prefix, after, Listing::Newest(2))
+    }
+}
+
+/// Row 30.
+#[test]
+fn an_archive_is_intact_at_every_moment_while_it_is_written() {
+    let mut chain = ChainBuilder::begin(CHAIN_0, 7);
+    // Every object in the order in which the archiver writes it.
+    let mut written: Vec<(String, Vec<u8>)> = chain.objects.clone().into_iter().collect();
+    for nth in 0..6u64 {
+        let before = chain.objects.clone();
+        chain.seal(events(nth * 3..nth * 3 + 3));
+        let size = chain.cuts[nth as usize];
+        let schema = Place::Schema(schemas::event_schema_hash());
+        let segment = Place::segment(chain.records_of(nth as usize)[0].link.sealed_at, Seq(size - 3));
+        for place in [schema, segment, Place::Trees(size), Place::Checkpoint(size), Place::Hint] {
+            let key = chain.key(&place);
+            if before.get(&key) != chain.objects.get(&key) {
+                written.push((key.clone(), chain.objects[&key].clone()));
+            }
+        }
+    }
+    let genesis = 3;
+    for start in genesis..=written.len() {
+        let there: Objects = written[..start].iter().cloned().collect();
+        let to_come = written[start..].iter().rev().cloned().collect();
+        let store = Growing { inner: memory(&there), to_come: Mutex::new(to_come) };
+        let report = verify(&store, &options());
+        assert_eq!(report.verdict, Verdict::Unanchored, "from object {start}: {report}");
+        assert!(report.findings.is_empty());
+    }
+}
+
+/// Row 31.
+#[test]
+fn old_segments_may_be_gone_if_their_trees_bear_them_out() {
+    let mut zero = chain_0();
+    zero.objects.remove(&zero.segment_key(0));
+    zero.objects.remove(&zero.segment_key(1));
+    let kept = vec![known("kept", &zero.note(300))];
+    let report = verify(&memory(&zero.objects), &Options { known: kept, ..options() });
+    // Chain 1 is not in this archive, and the opening that says so is gone with the segment that held it.
+    assert_eq!(report.verdict, Verdict::Unanchored, "{report}");
+    assert_eq!((report.chains[0].first_seq, report.chains[0].events), (Some(305), 260));
+    assert_eq!(report.notices[0].kind, "old-segments-gone");
+    assert_eq!(
+        report.chains[0].known[0].extended,
+        Some(true),
+        "their hashes still answer for old checkpoints"
+    );
+
+    let mut without_trees = chain_0();
+    without_trees.objects.remove(&zero.segment_key(0));
+    without_trees.objects.remove(&zero.trees_key(0));
+    assert_eq!(check_zero(&without_trees).verdict, Verdict::Broken);
+
+    let mut wrong_trees = chain_0();
+    wrong_trees.objects.remove(&zero.segment_key(0));
+    wrong_trees.change_trees(0, |trees| trees.completed[0].hashes[3].0[0] ^= 1);
+    assert_broken(&check_zero(&wrong_trees), Check::SegmentMissing, &zero.segment_key(0), (0, 299));
+
+    let mut nothing_left = zero;
+    nothing_left.objects.remove(&nothing_left.segment_key(2));
+    assert_eq!(check(&nothing_left.objects).verdict, Verdict::Broken, "no event is left");
+}
+
+/// Row 32.
+#[test]
+fn a_whole_chain_that_is_gone_is_found_by_whatever_names_it() {
+    let (zero, one) = (chain_0(), chain_1());
+    let report = check(&zero.objects);
+    assert_broken(&report, Check::ChainMissing, &zero.segment_key(0), (299, 299));
+    assert!(report.first.unwrap().expected.contains(CHAIN_1));
+
+    let named = Options { pinned: vec![zero.vkey()], ..options() };
+    let report = verify(&memory(&one.objects), &named);
+    assert_eq!(report.verdict, Verdict::Broken);
+    let first = report.first.unwrap();
+    assert_eq!((first.check, first.chain.as_deref()), (Check::ChainMissing, Some(CHAIN_0)));
+
+    let kept = Options { known: vec![known("kept", &zero.note(300))], ..options() };
+    let report = verify(&memory(&one.objects), &kept);
+    assert_eq!(report.first.unwrap().chain.as_deref(), Some(CHAIN_0));
+}
+
+/// Row 32: only Sealog's own act opens a chain.
+#[test]
+fn an_event_that_merely_says_that_a_chain_was_opened_opens_none() {
+    let mut zero = ChainBuilder::begin(CHAIN_0, 7);
+    let mut claimed = Vec::new();
+    schemas::AuditEvent {
+        action: schemas::own_act::CHAIN_OPENED,
+        producer: "web",
+        targets: &[schemas::event::Party { id: "acme.example/audit/9", kind: None, name: None }],
+        received_at: Micros(1),
+        ..Default::default()
+    }
+    .encode(&mut claimed);
+    zero.seal([claimed, event(1)]);
+    assert_eq!(check(&zero.objects).verdict, Verdict::Unanchored);
+}
+
+/// Row 34.
+#[test]
+fn an_empty_place_or_keys_alone_are_inconclusive_and_checkpoint_0_alone_is_enough() {
+    let report = check(&Objects::new());
+    assert_eq!((report.verdict, report.exit_code(false)), (Verdict::Inconclusive, 3));
+    assert_eq!(report.first.unwrap().check, Check::Empty);
+
+    let genesis = ChainBuilder::begin(CHAIN_0, 7);
+    let report = check(&genesis.objects);
+    assert_eq!((report.verdict, report.chains[0].events), (Verdict::Unanchored, 0), "{report}");
+    assert_eq!(report.chains[0].size, Some(0));
+
+    let mut keys_alone = genesis.objects.clone();
+    keys_alone.remove(&genesis.key(&Place::Checkpoint(0)));
+    keys_alone.remove(&genesis.key(&Place::Hint));
+    for pinned in [vec![], vec![genesis.vkey()]] {
+        let report = verify(&memory(&keys_alone), &Options { pinned, ..options() });
+        assert_eq!(report.verdict, Verdict::Inconclusive, "{report}");
+        assert_eq!(report.first.unwrap().check, Check::NoCheckpoint);
+    }
+
+    // A folder above the root, or below it, is no archive: inconclusive, and said where the root is.
+    let whole = both(&chain_0(), &chain_1());
+    let moved =
+        |rename: fn(&str) -> String| whole.iter().map(|(key, bytes)| (rename(key), bytes.clone())).collect();
+    for (objects, root) in [
+        (moved(|key| format!("archive/{key}")), "the folder archive/ in here"),
+        (moved(|key| key.strip_prefix("acme.example/").unwrap().to_owned()), "this folder is acme.example/"),
+    ] {
+        let report = check(&objects);
+        assert_eq!(report.verdict, Verdict::Inconclusive, "{report}");
+        let first = report.first.unwrap();
+        assert_eq!(first.check, Check::ArchiveRoot);
+        assert!(first.found.contains(root), "{}", first.found);
+    }
+
+    let mut zero = chain_0();
+    let key = zero.key(&Place::Checkpoint(0));
+    zero.objects.remove(&key);
+    let report = check_zero(&zero);
+    assert_broken(&report, Check::CheckpointMissing, &key, None);
+}

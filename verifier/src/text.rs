@@ -1,0 +1,115 @@
+//! The Report for people: short, and its last line is the verdict.
+
+use std::fmt;
+
+use crate::{ChainReport, Finding, Notice, Report, Trust};
+
+/// Findings that are written out for each report; JSON has them all.
+const SHOWN: usize = 20;
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for chain in &self.chains {
+            write_chain(f, chain, self.trust)?;
+        }
+        let count = self.findings.len() as u64 + self.findings_left_out;
+        match count {
+            0 => writeln!(f, "found:   nothing wrong in {} objects", self.objects)?,
+            1 => writeln!(f, "found:   1 thing wrong in {} objects", self.objects)?,
+            count => writeln!(f, "found:   {count} things wrong in {} objects", self.objects)?,
+        }
+        let rest: Vec<&Finding> = self
+            .first
+            .iter()
+            .chain(self.findings.iter().filter(|one| Some(*one) != self.first.as_ref()))
+            .collect();
+        for (nth, finding) in rest.iter().take(SHOWN).enumerate() {
+            write_finding(f, if nth == 0 { "first bad place" } else { "then" }, finding)?;
+        }
+        if count > SHOWN as u64 {
+            writeln!(f, "  and {} more: --json lists them", count - SHOWN as u64)?;
+        }
+        for Notice { chain, text, .. } in &self.notices {
+            writeln!(f, "note:    {}: {}", clean(chain), clean(text))?;
+        }
+        writeln!(f, "This check does not show:")?;
+        for open in &self.not_shown {
+            writeln!(f, "  {}", clean(open))?;
+        }
+        writeln!(f, "verdict: {}", self.verdict.words())
+    }
+}
+
+fn write_chain(f: &mut fmt::Formatter<'_>, chain: &ChainReport, trust: Trust) -> fmt::Result {
+    writeln!(f, "chain {}: {}", clean(&chain.origin), chain.verdict.words())?;
+    match (&chain.first_sealed_at, &chain.last_sealed_at, chain.first_seq) {
+        (Some(from), Some(to), Some(first)) => {
+            let (events, segments) = (counted(chain.events, "event"), counted(chain.segments, "segment"));
+            writeln!(f, "  read:  {events} in {segments}, from seq {first}, sealed {from} to {to}")?;
+        }
+        _ => writeln!(f, "  read:  0 events")?,
+    }
+    match (chain.size, &chain.root) {
+        (Some(size), Some(root)) => writeln!(f, "  signed up to size {size}, root {root}")?,
+        _ => writeln!(f, "  signed: no checkpoint that holds")?,
+    }
+    for key in &chain.keys {
+        let whence = match (key.pinned, trust) {
+            (true, _) => "pinned",
+            (false, Trust::Pinned) => "from the archive, not pinned",
+            (false, Trust::Archive) => "taken from the archive on trust",
+        };
+        let vkey = key.vkey.as_deref().unwrap_or("unknown, its note does not hold");
+        writeln!(f, "  key:   {} from size {} on: {whence}", clean(vkey), key.first_size)?;
+    }
+    for known in &chain.known {
+        let whether = match known.extended {
+            Some(true) => "extended",
+            Some(false) => "NOT extended",
+            None => "could not be compared",
+        };
+        writeln!(f, "  known: {} (size {}): {whether}", clean(&known.name), known.size)?;
+    }
+    Ok(())
+}
+
+fn write_finding(f: &mut fmt::Formatter<'_>, lead: &str, finding: &Finding) -> fmt::Result {
+    write!(f, "  {lead}: {}", finding.check.name())?;
+    if let Some(chain) = &finding.chain {
+        write!(f, ", chain {}", clean(chain))?;
+    }
+    match (finding.first_seq, finding.last_seq) {
+        (Some(first), Some(last)) if first == last => write!(f, ", seq {first}")?,
+        (Some(first), Some(last)) => write!(f, ", seqs {first} to {last}")?,
+        _ => {}
+    }
+    if let Some(key) = &finding.key {
+        write!(f, "\n    object:   {}", clean(key))?;
+    }
+    writeln!(f, "\n    expected: {}\n    found:    {}", clean(&finding.expected), clean(&finding.found))
+}
+
+fn counted(count: u64, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
+}
+
+/// Text from an archive must not move the reader's cursor.
+fn clean(text: &str) -> String {
+    let shown = |c: char| match c.is_control() {
+        true => c.escape_default().collect::<String>(),
+        false => c.to_string(),
+    };
+    text.chars().map(shown).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Verdict;
+
+    #[test]
+    fn what_an_archive_says_cannot_drive_a_terminal() {
+        assert_eq!(clean("a\u{1b}[2Jb\nc"), "a\\u{1b}[2Jb\\nc");
+        assert_eq!(Verdict::Unanchored.words(), "intact but unanchored");
+    }
+}
