@@ -3,7 +3,7 @@
 use schemas::event::{MAX_EVENT_BYTES, check_event, event_schema_hash};
 use schemas::framing::{Framing, SCHEMA_HEADER, schema_of};
 use schemas::head::head_schema_hash;
-use schemas::own_act::{OwnAct, Rejection};
+use schemas::own_act::{OwnAct, REJECTED, Rejection};
 use schemas::{
     Checkpoint, Hash, Head, Malformed, Micros, OpenSegment, SealedEvent, Vkey, Walk, derived_id, event_hash,
 };
@@ -185,7 +185,7 @@ impl Chain {
         out: &mut Batch,
         lane: LaneId,
     ) {
-        let id = derived_id(&[self.origin.as_bytes(), action.as_bytes(), &self.size().to_be_bytes()]);
+        let id = derived_id(&[self.origin.as_bytes(), action.as_bytes(), self.size().to_string().as_bytes()]);
         let mut event_bytes = Vec::new();
         OwnAct { action, id: &id, at: now, target: Some(&self.origin), attributes }.encode(&mut event_bytes);
         self.seal(&event_bytes, now, out, lane);
@@ -227,8 +227,8 @@ impl Chain {
     }
 
     fn rejection(&self, record: &Record<'_>, bytes: &[u8], now: Micros, reason: &str) -> Vec<u8> {
-        let offset = record.offset.to_be_bytes();
-        let id = derived_id(&[self.origin.as_bytes(), b"rejected", &offset]);
+        let offset = record.offset.to_string();
+        let id = derived_id(&[self.origin.as_bytes(), REJECTED.as_bytes(), offset.as_bytes()]);
         let mut event_bytes = Vec::new();
         Rejection {
             id: &id,

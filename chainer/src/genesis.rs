@@ -5,7 +5,7 @@ use std::time::Duration;
 use runtime::{Deadline, Failure};
 use schemas::{Hash, Head, KeyNote, Micros, OpenSegment, Signing, Tree, first_prev};
 use store::{Notes, Store};
-use stream::{Batch, Kind, Limit, Stream, topics};
+use stream::{Batch, Claim, Kind, Limit, Stream, topics};
 
 use crate::chain::push_head;
 use crate::guard::Guard;
@@ -37,6 +37,8 @@ pub fn write_genesis(
     // Under the claim, so that two that begin the same chain at once cannot both succeed.
     let mut member = stream.join(&role(origin))?;
     let deadline = Deadline::after(PATIENCE);
+    // Claims are kept until the end: a lane whose claim is dropped is handed out once more.
+    let mut held: Vec<Box<dyn Claim>> = Vec::new();
     while begun.len() < missing.len() {
         if deadline.passed() {
             return Err(Failure::Retry("the chains to begin could not be claimed within 30 s".to_owned()));
@@ -44,17 +46,14 @@ pub fn write_genesis(
         let Some(mut claim) = member.poll(Duration::from_millis(200))? else { continue };
         let chain = claim.lanes()[0].partition;
         let name = chain_origin(origin, chain);
-        if !missing.contains(&chain)
-            || begun.contains(&name)
-            || !stream.last(&topics::sealed(chain))?.is_empty()
-        {
-            continue;
+        if missing.contains(&chain) && stream.last(&topics::sealed(chain))?.is_empty() {
+            let mut out = Batch::new();
+            let lane = out.lane(&topics::sealed(chain));
+            push_head(&mut out, lane, &genesis_head(&name, signing));
+            claim.commit(&out, &[])?;
+            begun.push(name);
         }
-        let mut out = Batch::new();
-        let lane = out.lane(&topics::sealed(chain));
-        push_head(&mut out, lane, &genesis_head(&name, signing));
-        claim.commit(&out, &[])?;
-        begun.push(name);
+        held.push(claim);
     }
     Ok(begun)
 }

@@ -95,7 +95,8 @@ fn deliver(send: &Send, notes: &mut dyn Write) -> Result<Tally> {
         false => Box::new(File::open(&send.file).with_context(|| send.file.clone())?),
     };
     let token = send.token_file.as_deref().map(read_token).transpose()?;
-    let ca = send.ca_file.as_deref().map(|path| std::fs::read(path).with_context(|| path.display().to_string()));
+    let ca =
+        send.ca_file.as_deref().map(|path| std::fs::read(path).with_context(|| path.display().to_string()));
     let gateway = Gateway::new(&send.url, token, ca.transpose()?.as_deref(), send.retries)?;
     let name = send.key.clone().unwrap_or_else(|| schemas::hex(&random_bytes::<16>()));
 

@@ -12,6 +12,8 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use runtime::SystemClock;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
 use store::Store;
 use store::directory::Directory;
 use stream::Stream;
@@ -36,6 +38,8 @@ pub fn up(config: &Config) -> Result<ExitCode> {
             kafka.properties.len()
         );
     }
+    // Before anything is said: whoever reads that it is up may stop it at once.
+    let signals = Signals::new([SIGINT, SIGTERM])?;
     let mut folder = Folder::take(&config.data_dir)?;
     let listener = listen(config)?;
     let address = listener.local_addr()?;
@@ -80,7 +84,7 @@ Stop with Ctrl-C: what was acknowledged is sealed and archived first.",
         more = if config.chains > 1 { format!(" to {}", config.chains - 1) } else { String::new() },
         key = key_path.display(),
     );
-    stages.run(listener)
+    stages.run(listener, signals)
 }
 
 fn listen(config: &Config) -> Result<TcpListener> {

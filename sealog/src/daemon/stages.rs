@@ -15,7 +15,6 @@ use chainer::{Chainer, Policy};
 use ingestor::gateway::{Gateway, GatewayConfig};
 use runtime::{Clock, Deadline, Failure, Stop};
 use schemas::Signing;
-use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use store::Store;
 use stream::Stream;
@@ -103,7 +102,7 @@ impl Stages {
     }
 
     /// Runs until a signal comes or a stage halts, then ends all in the order of the road.
-    pub fn run(self, listener: TcpListener) -> Result<ExitCode> {
+    pub fn run(self, listener: TcpListener, mut signals: Signals) -> Result<ExitCode> {
         let Stages { gateway, chainer, archiver, trimmer } = self;
         let stops: [Stop; 4] = Default::default();
         let [gateway_stop, chainer_stop, archiver_stop, trimmer_stop] = &stops;
@@ -113,7 +112,6 @@ impl Stages {
             ("archiver", archiver_stop),
             ("trimmer", trimmer_stop),
         ];
-        let mut signals = Signals::new([SIGINT, SIGTERM])?;
         let handle = signals.handle();
         let (tell, news) = mpsc::channel();
         let halted = thread::scope(|scope| {
