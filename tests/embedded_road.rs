@@ -32,11 +32,8 @@ fn an_event_is_sealed_archived_and_verified_while_it_runs_and_after_it_ended() {
     let verify = sealog(&["verify", archive]);
     assert_eq!(verify.status.code(), Some(0), "{}", said(&verify));
 
-    let segment = files(folder.path())
-        .into_iter()
-        .filter(|f| f.extension().is_some_and(|e| e == "avro"))
-        .next_back()
-        .unwrap();
+    let segment =
+        files(folder.path()).into_iter().rfind(|f| f.extension().is_some_and(|e| e == "avro")).unwrap();
     let mut bytes = fs::read(&segment).unwrap();
     let middle = bytes.len() - 40;
     bytes[middle] ^= 1;

@@ -143,15 +143,10 @@ impl Lag<'_> {
     /// The first record at `from` or, if that is trimmed, at the lane's start.
     fn first_from(&mut self, from: u64) -> Result<Batch, Failure> {
         let (one, mut first) = (Limit { records: 1, bytes: 1 }, Batch::new());
-        match self.archiver.stream.read(&self.lane, from, &mut first, one, Duration::ZERO) {
+        if let Err(error) = self.archiver.stream.read(&self.lane, from, &mut first, one, Duration::ZERO) {
             // Trimmed, or a hint that was kept for another topic of this name.
-            Err(error) => match error.kind() {
-                Kind::OutOfRange { start, .. } => {
-                    self.archiver.stream.read(&self.lane, start, &mut first, one, LOOK)?;
-                }
-                _ => return Err(error.into()),
-            },
-            Ok(()) => {}
+            let Kind::OutOfRange { start, .. } = error.kind() else { return Err(error.into()) };
+            self.archiver.stream.read(&self.lane, start, &mut first, one, LOOK)?;
         }
         Ok(first)
     }

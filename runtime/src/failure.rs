@@ -24,6 +24,17 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
+/// Runs a part of a stage. A panic in it is a bug; it halts that part, and does not leave the others waiting for it.
+pub fn halt_on_panic<T>(part: &str, run: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).unwrap_or_else(|panic| {
+        let said = panic.downcast_ref::<&str>().copied().map(str::to_owned);
+        let said = said.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+        Err(Failure::Halt(format!(
+            "{part}: a bug in Sealog: {said}. Please report it; nothing acknowledged is lost"
+        )))
+    })
+}
+
 /// Waits that double from the first to the longest.
 #[derive(Clone, Debug)]
 pub struct Backoff {

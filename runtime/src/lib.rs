@@ -7,6 +7,6 @@ mod random;
 mod stop;
 
 pub use clock::{Clock, Deadline, ManualClock, SystemClock};
-pub use failure::{Backoff, Failure};
+pub use failure::{Backoff, Failure, halt_on_panic};
 pub use random::{random_bytes, uuid_v7};
 pub use stop::Stop;

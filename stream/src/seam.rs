@@ -84,8 +84,8 @@ pub struct Limit {
 
 /// Lanes that anyone may append to and read, without owning them.
 pub trait Log: Send + Sync {
-    /// Makes the records durable in the order of the batch and answers when they are. Records of one lane become
-    /// visible together; lanes are written in the order of their numbers in the batch.
+    /// Makes the records durable in the order of the batch and answers when all of them are; lanes are written in the
+    /// order of their numbers in the batch. After an error any part of them may have been written.
     fn append(&self, records: &Batch) -> Result<()>;
 
     /// Adds to `into` what `lane` holds from `from` on, up to `limit`, waiting up to `wait` for a first record.

@@ -4,7 +4,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, Scope};
 use std::time::Duration;
 
-use runtime::{Backoff, Failure, Stop};
+use runtime::{Backoff, Failure, Stop, halt_on_panic};
 use tracing::{error, info, warn};
 
 use crate::{Claim, Error, Groups, Kind, Role};
@@ -95,7 +95,7 @@ fn share<'scope, 'env: 'scope>(
                     let lanes: Vec<String> = claim.lanes().iter().map(ToString::to_string).collect();
                     let lanes = lanes.join(",");
                     info!(stage, lanes, "claimed");
-                    let result = body(&mut *claim);
+                    let result = halt_on_panic(&lanes, || body(&mut *claim));
                     match &result {
                         Err(Failure::Retry(why)) => {
                             warn!(stage, lanes, "will try again: {why}");

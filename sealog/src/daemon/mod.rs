@@ -24,6 +24,8 @@ use ingestor::gateway::{GatewayConfig, Tls, Tokens};
 
 use crate::config::{Archive, Config};
 
+use self::stages::{Ground, Stages};
+
 pub use folder::{Folder, make_key, read_key};
 pub use telemetry::begin as begin_telemetry;
 
@@ -61,8 +63,8 @@ pub fn up(config: &Config) -> Result<ExitCode> {
     let begun = chainer::write_genesis(&*log, &*archive, &guards, &origin, config.chains, &signing)?;
     let vkey = signing.vkey(&chainer::chain_origin(&origin, 0));
 
-    let stages =
-        stages::Stages::prepare(config, gateway, log, archive, clock, origin.clone(), signing, guards)?;
+    let ground = Ground { stream: log, store: archive, clock, origin: origin.clone(), signing, guards };
+    let stages = Stages::prepare(config, gateway, ground)?;
     let key_made = if key_is_new { " (new: keep a copy, it cannot be made again)" } else { "" };
     let chains = if begun.is_empty() { "" } else { " (new)" };
     // Whoever started us may have closed our output; that is no failure.

@@ -13,7 +13,7 @@ use anyhow::Result;
 use archiver::{Archiver, Trimmer};
 use chainer::{Chainer, Policy};
 use ingestor::gateway::{Gateway, GatewayConfig};
-use runtime::{Clock, Deadline, Failure, Stop};
+use runtime::{Clock, Deadline, Failure, Stop, halt_on_panic};
 use schemas::Signing;
 use signal_hook::iterator::Signals;
 use store::Store;
@@ -34,6 +34,22 @@ pub struct Stages {
     trimmer: Trimmer,
 }
 
+/// What the stages stand on.
+pub struct Ground {
+    /// The seam between them.
+    pub stream: Arc<dyn Stream>,
+    /// The archive.
+    pub store: Arc<dyn Store>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// The base origin.
+    pub origin: String,
+    /// The chainer's key.
+    pub signing: Signing,
+    /// The folder of its guards.
+    pub guards: PathBuf,
+}
+
 /// What the main thread waits for.
 enum News {
     /// A signal came.
@@ -47,16 +63,8 @@ type Road<'a> = [(&'static str, &'a Stop); 4];
 
 impl Stages {
     /// Puts the stages together. Nothing runs yet.
-    pub fn prepare(
-        config: &Config,
-        gateway: GatewayConfig,
-        stream: Arc<dyn Stream>,
-        store: Arc<dyn Store>,
-        clock: Arc<dyn Clock>,
-        origin: String,
-        signing: Signing,
-        guards: PathBuf,
-    ) -> Result<Stages> {
+    pub fn prepare(config: &Config, gateway: GatewayConfig, ground: Ground) -> Result<Stages> {
+        let Ground { stream, store, clock, origin, signing, guards } = ground;
         let registry = prometheus::Registry::new();
         let segment = &config.segment;
         let policy = Policy {
@@ -139,7 +147,7 @@ fn run<'scope>(
     stage: impl FnOnce() -> Result<(), Failure> + Send + 'scope,
 ) {
     let tell = tell.clone();
-    scope.spawn(move || tell.send(News::Ended(name, stage())));
+    scope.spawn(move || tell.send(News::Ended(name, halt_on_panic(name, stage))));
 }
 
 /// Waits for the end, stopping one stage after the other. The first halt is the answer.

@@ -157,3 +157,33 @@ impl Appender {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kafka::Options;
+    use crate::topics::events;
+
+    fn of_bytes(bytes: usize) -> Batch {
+        let mut batch = Batch::new();
+        let id = batch.lane(&events(0));
+        (0..bytes >> 20).for_each(|_| batch.push(id, None, &[], &[0; 1 << 20]));
+        batch
+    }
+
+    #[test]
+    fn what_does_not_fit_beside_appends_under_way_is_full_and_a_silent_broker_away() {
+        // The discard port of the machine: nobody listens there.
+        let options = Options { patience: Duration::from_secs(2), ..Options::new("127.0.0.1:9") };
+        let appender = Appender::new(&Settings::new(options).unwrap(), &Ear::default()).unwrap();
+        std::thread::scope(|threads| {
+            let waiting = threads.spawn(|| appender.append(&of_bytes(40 << 20)));
+            while appender.under_way_bytes.load(Ordering::SeqCst) == 0 {
+                std::thread::yield_now();
+            }
+            assert_eq!(appender.append(&of_bytes(30 << 20)).unwrap_err().kind(), Kind::Full);
+            assert_eq!(waiting.join().unwrap().unwrap_err().kind(), Kind::Away);
+        });
+        assert_eq!(appender.under_way_bytes.load(Ordering::SeqCst), 0);
+    }
+}

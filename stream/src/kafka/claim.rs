@@ -1,5 +1,6 @@
 //! What one owner holds: it takes from its lanes and commits for them.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -35,6 +36,9 @@ pub(super) struct KafkaClaim {
     is_reader: bool,
     /// As whom the last batch was read: the generation of the group at that time.
     read_as: Option<ConsumerGroupMetadata>,
+    /// Where each lane stands: what was committed last, or where it was started. A commit that brings no position sends
+    /// these once more, so that the group keeps out who has lost the lanes even then.
+    stands_at: BTreeMap<Lane, u64>,
     /// How it ended, if by an error.
     ended: Option<Kind>,
 }
@@ -49,8 +53,20 @@ impl KafkaClaim {
         producer: Option<Transactions>,
     ) -> KafkaClaim {
         let read_as = group.upgrade().and_then(|group| group.group_metadata());
-        let (taps, is_reader) = (Vec::new(), producer.is_none());
-        KafkaClaim { hold, holds, group, feed, taps, turn: 0, producer, is_reader, read_as, ended: None }
+        let is_reader = producer.is_none();
+        KafkaClaim {
+            hold,
+            holds,
+            group,
+            feed,
+            taps: Vec::new(),
+            turn: 0,
+            producer,
+            is_reader,
+            read_as,
+            stands_at: BTreeMap::new(),
+            ended: None,
+        }
     }
 
     /// The group's client, while this claim is alive.
@@ -60,7 +76,7 @@ impl KafkaClaim {
             return Err(Error::new(kind, format!("the claim on {lanes} ended with an error; drop it")));
         }
         match self.group.upgrade() {
-            Some(group) if !self.hold.is_lost() => Ok(group),
+            Some(group) if !self.hold.is_lost() && !group.assignment_lost() => Ok(group),
             _ => Err(Error::new(Kind::Lost, format!("{lanes} is another owner's now"))),
         }
     }
@@ -103,24 +119,37 @@ impl KafkaClaim {
         }
     }
 
-    fn try_commit(&mut self, outputs: &Batch, positions: &TopicPartitionList) -> Result<()> {
+    fn try_commit(&mut self, outputs: &Batch, positions: &[(Lane, u64)]) -> Result<()> {
         let group = self.alive()?;
         check_sizes(outputs)?;
-        if outputs.is_empty() && positions.count() == 0 {
+        if outputs.is_empty() && positions.is_empty() {
             return Ok(());
+        }
+        for (lane, position) in positions {
+            if !self.hold.lanes.contains(lane) {
+                return Err(Error::new(Kind::Refused, format!("{lane} is not one of {}", self.names())));
+            }
+            self.stands_at.insert(lane.clone(), *position);
+        }
+        let mut list = TopicPartitionList::new();
+        for (lane, position) in &self.stands_at {
+            let offset = Offset::Offset(*position as i64);
+            list.add_partition_offset(&lane.topic, lane.partition as i32, offset).map_err(|e| {
+                Error::caused(Kind::Refused, format!("{position} is no position in {lane}"), e)
+            })?;
         }
         if self.is_reader {
             if !outputs.is_empty() {
                 return Err(Error::new(Kind::Refused, "a reader has no outputs"));
             }
-            return group.commit(positions, CommitMode::Sync).map_err(|e| {
+            return group.commit(&list, CommitMode::Sync).map_err(|e| {
                 group.context().ear().explain(format!("the position in {} was not kept", self.names()), e)
             });
         }
         let (Some(producer), Some(read_as)) = (&self.producer, &self.read_as) else {
             return Err(Error::new(Kind::Lost, format!("{} is another owner's now", self.names())));
         };
-        producer.commit(outputs, positions, read_as).map_err(|Failed { error, fenced }| {
+        producer.commit(outputs, &list, read_as).map_err(|Failed { error, fenced }| {
             if fenced {
                 self.holds.set_fenced();
             }
@@ -144,6 +173,7 @@ impl Claim for KafkaClaim {
         match self.feed.open(lane, offset, &self.hold.bell) {
             Ok(tap) => {
                 self.taps.push(tap);
+                self.stands_at.entry(lane.clone()).or_insert(offset);
                 Ok(())
             }
             Err(error) => Err(self.end(error)),
@@ -161,17 +191,7 @@ impl Claim for KafkaClaim {
     fn commit(&mut self, outputs: &Batch, positions: &[(Lane, u64)]) -> Result<()> {
         let hold = Arc::clone(&self.hold);
         let _committing = hold.committing();
-        let mut list = TopicPartitionList::new();
-        for (lane, position) in positions {
-            if !hold.lanes.contains(lane) {
-                return Err(Error::new(Kind::Refused, format!("{lane} is not one of {}", self.names())));
-            }
-            let offset = Offset::Offset(*position as i64);
-            if let Err(e) = list.add_partition_offset(&lane.topic, lane.partition as i32, offset) {
-                return Err(Error::caused(Kind::Refused, format!("{position} is no position in {lane}"), e));
-            }
-        }
-        self.try_commit(outputs, &list).map_err(|error| match error.kind() {
+        self.try_commit(outputs, positions).map_err(|error| match error.kind() {
             Kind::TooLarge => error,
             _ => self.end(error),
         })

@@ -72,8 +72,12 @@ impl ClientContext for Ear {
             Kind::Refused => Kind::Refused,
             _ => Kind::Away,
         };
-        let complaint = Complaint { kind, what: reason.to_owned(), fresh: Deadline::after(FRESH) };
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(complaint);
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // That all brokers are down follows what one of them was down for, and says less.
+        let says_less = error.rdkafka_error_code() == Some(Code::AllBrokersDown);
+        if !(says_less && last.as_ref().is_some_and(|complaint| !complaint.fresh.passed())) {
+            *last = Some(Complaint { kind, what: reason.to_owned(), fresh: Deadline::after(FRESH) });
+        }
     }
 }
 

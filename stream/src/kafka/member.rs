@@ -207,13 +207,15 @@ impl Member for KafkaMember {
             if self.holds.take_fenced() {
                 self.rejoin()?;
             }
-            for hold in self.holds.take_up() {
-                self.attempt(hold)?;
+            // Thrown out, and the callback that says so has not come yet: a claim now would fence the rightful owner.
+            let thrown_out = self.group.assignment_lost();
+            if !thrown_out {
+                self.holds.take_up().into_iter().try_for_each(|hold| self.attempt(hold))?;
             }
             while let Ok((hold, made)) = self.attempts.1.try_recv() {
                 self.under_way -= 1;
                 match made {
-                    _ if hold.is_lost() => {}
+                    _ if hold.is_lost() || thrown_out => {}
                     Ok(producer) => {
                         let (group, feed) = (Arc::downgrade(&self.group), Arc::clone(&self.feed));
                         let holds = Arc::clone(&self.holds);

@@ -59,6 +59,9 @@ use crate::{Batch, Error, Groups, Kind, Lane, Limit, Log, Member, Result, Role, 
 /// framing too.
 pub const MAX_MESSAGE_BYTES: usize = topics::MAX_RECORD_BYTES + (64 << 10);
 
+/// A client that could not connect has said why among its first events.
+const EVENTS_TO_HEAR: usize = 20;
+
 /// How to reach Kafka.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -99,7 +102,9 @@ impl Kafka {
             .map_err(|e| ear.explain("the Kafka client could not be made; correct its properties", e))?;
         if client.client().fetch_cluster_id(settings.patience).is_none() {
             // What the client complained of comes by an event that nobody has asked for yet.
-            while client.poll(Duration::ZERO).is_some() {}
+            for _ in 0..EVENTS_TO_HEAR {
+                client.poll(Duration::ZERO);
+            }
             return Err(ear.timeout(format!("no broker answered at {brokers}")));
         }
         let readers = Readers::new(Arc::clone(&settings), ear.clone());

@@ -42,5 +42,6 @@ fn what_correctness_fixes_cannot_be_set_and_a_silent_broker_is_away() {
     }
     let error = with("client.id", "test", nobody);
     assert_eq!(error.kind(), Kind::Away, "{error}");
-    assert!(error.to_string().contains(nobody), "{error}");
+    let text = error.to_string();
+    assert!(text.contains(nobody) && text.contains("refused"), "{error}");
 }
