@@ -128,3 +128,39 @@ fn metrics_tell_what_went_in_and_what_came_out() {
     }
     assert_eq!(up.stop().0.code(), Some(0));
 }
+
+#[test]
+fn when_the_archive_is_gone_a_stop_says_what_waits_and_the_next_start_archives_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (archive, copy) = (folder.path().join("archive"), folder.path().join("copy"));
+    let up = Up::start(folder.path(), &[]);
+    assert_eq!(up.post(r#"{"id":"before","action":"a"}"#).0, 202);
+    wait_for("it is archived", 10, || (up.metric("sealog_archiver_archived_size") >= 2.0).then_some(()));
+    // The disk under the archive goes away: what was on it comes back later.
+    for file in files(&archive) {
+        let to = copy.join(file.strip_prefix(&archive).unwrap());
+        fs::create_dir_all(to.parent().unwrap()).unwrap();
+        fs::copy(&file, to).unwrap();
+    }
+    fs::remove_dir_all(&archive).unwrap();
+    assert_eq!(up.post(r#"{"id":"meanwhile","action":"a"}"#).0, 202);
+    let (status, last_words) = up.stop_at_once();
+    assert_eq!(status.code(), Some(0), "{last_words}");
+    assert!(last_words.contains("events wait, sealed and durable"), "{last_words}");
+
+    fs::rename(&copy, &archive).unwrap();
+    let up = Up::start(folder.path(), &[]);
+    assert_eq!(up.stop().0.code(), Some(0));
+    let archive = archive.to_str().unwrap();
+    let cat = said(&sealog(&["cat", archive, "--where", "action=a"]));
+    assert!(cat.contains("before") && cat.contains("meanwhile") && cat.lines().count() == 2, "{cat}");
+    assert_eq!(sealog(&["verify", archive]).status.code(), Some(0));
+}
+
+#[test]
+fn beyond_loopback_it_asks_for_tokens_and_tls_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let refused = sealog(&["up", "--listen", "0.0.0.0:0", "--data", folder.path().to_str().unwrap()]);
+    let error = String::from_utf8(refused.stderr).unwrap();
+    assert!(!refused.status.success() && error.contains("token"), "{error}");
+}

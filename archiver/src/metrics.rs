@@ -1,8 +1,7 @@
 //! What the archiver tells Prometheus.
 
-use prometheus::{
-    Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, Result,
-};
+use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry, Result};
+use runtime::Instruments;
 
 /// All chains of this process.
 #[derive(Clone, Debug)]
@@ -31,32 +30,18 @@ pub(crate) struct ChainMetrics {
 impl Metrics {
     /// Registers them.
     pub fn register(registry: &Registry) -> Result<Metrics> {
-        let counter = |name: &str, help: &str| -> Result<IntCounterVec> {
-            let metric = IntCounterVec::new(Opts::new(name, help), &["chain"])?;
-            registry.register(Box::new(metric.clone()))?;
-            Ok(metric)
-        };
-        let gauge = |name: &str, help: &str| -> Result<IntGaugeVec> {
-            let metric = IntGaugeVec::new(Opts::new(name, help), &["chain"])?;
-            registry.register(Box::new(metric.clone()))?;
-            Ok(metric)
-        };
-        let seconds = vec![0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0];
-        let options =
-            HistogramOpts::new("sealog_archiver_write_seconds", "Time to write and read back a segment.");
-        let write_seconds = Histogram::with_opts(options.buckets(seconds))?;
-        registry.register(Box::new(write_seconds.clone()))?;
+        let make = Instruments(registry);
         Ok(Metrics {
-            segments: counter("sealog_archiver_segments_total", "Segments archived.")?,
-            events: counter("sealog_archiver_events_total", "Events archived.")?,
-            bytes: counter("sealog_archiver_bytes_total", "Bytes of segments archived, compressed.")?,
-            write_seconds,
-            archived_size: gauge("sealog_archiver_archived_size", "Links that the archive covers.")?,
-            oldest_waiting: gauge(
+            segments: make.chain_counter("sealog_archiver_segments_total", "Segments archived.")?,
+            events: make.chain_counter("sealog_archiver_events_total", "Events archived.")?,
+            bytes: make.chain_counter("sealog_archiver_bytes_total", "Bytes of segments archived, compressed.")?,
+            write_seconds: make.seconds("sealog_archiver_write_seconds", "Time to write and read back a segment.")?,
+            archived_size: make.chain_gauge("sealog_archiver_archived_size", "Links that the archive covers.")?,
+            oldest_waiting: make.chain_gauge(
                 "sealog_archiver_oldest_waiting_seconds",
                 "When the oldest event that is not archived was sealed, in seconds since 1970; 0 if none waits.",
             )?,
-            held_bytes: gauge(
+            held_bytes: make.chain_gauge(
                 "sealog_archiver_held_bytes",
                 "Memory held for segments that are not written.",
             )?,

@@ -249,6 +249,7 @@ impl Lag<'_> {
         self.metrics.oldest_waiting.set(oldest);
         self.metrics.held_bytes.set(self.assembly.held_bytes() as i64);
         let mut progress = self.archiver.progress.lock().unwrap_or_else(PoisonError::into_inner);
-        progress.entry(self.lane.partition).or_default().sealed = self.assembly.size();
+        let chain = progress.entry(self.lane.partition).or_default();
+        chain.sealed = chain.sealed.max(self.assembly.size());
     }
 }

@@ -1,8 +1,7 @@
 //! What the chainer tells Prometheus.
 
-use prometheus::{
-    Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, Result,
-};
+use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry, Result};
+use runtime::Instruments;
 
 /// All chains of this process.
 #[derive(Clone, Debug)]
@@ -37,40 +36,31 @@ pub(crate) struct ChainMetrics {
 impl Metrics {
     /// Registers them.
     pub fn register(registry: &Registry) -> Result<Metrics> {
-        let counter = |name: &str, help: &str| -> Result<IntCounterVec> {
-            let metric = IntCounterVec::new(Opts::new(name, help), &["chain"])?;
-            registry.register(Box::new(metric.clone()))?;
-            Ok(metric)
-        };
-        let gauge = |name: &str, help: &str| -> Result<IntGaugeVec> {
-            let metric = IntGaugeVec::new(Opts::new(name, help), &["chain"])?;
-            registry.register(Box::new(metric.clone()))?;
-            Ok(metric)
-        };
-        let histogram = |name: &str, help: &str, buckets: Vec<f64>| -> Result<Histogram> {
-            let metric = Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets))?;
-            registry.register(Box::new(metric.clone()))?;
-            Ok(metric)
-        };
-        let seconds = vec![0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
-        let events = vec![1.0, 10.0, 100.0, 1_000.0, 2_500.0, 5_000.0, 10_000.0];
+        let make = Instruments(registry);
+        let events = [1.0, 10.0, 100.0, 1_000.0, 2_500.0, 5_000.0, 10_000.0];
         Ok(Metrics {
-            events: counter("sealog_chainer_events_total", "Events sealed.")?,
-            bytes: counter("sealog_chainer_bytes_total", "Bytes of SealedEvents committed.")?,
-            rejected: counter(
+            events: make.chain_counter("sealog_chainer_events_total", "Events sealed.")?,
+            bytes: make.chain_counter("sealog_chainer_bytes_total", "Bytes of SealedEvents committed.")?,
+            rejected: make.chain_counter(
                 "sealog_chainer_rejected_total",
                 "Records of audit.events that were no events.",
             )?,
-            cuts: counter("sealog_chainer_cuts_total", "Segments ended.")?,
-            commit_seconds: histogram("sealog_chainer_commit_seconds", "Time of a commit.", seconds)?,
-            commit_events: histogram("sealog_chainer_commit_events", "Events in a commit.", events)?,
-            last_seq: gauge("sealog_chainer_last_seq", "Seq of the last event sealed; -1 before the first.")?,
-            last_sealed_at: gauge(
+            cuts: make.chain_counter("sealog_chainer_cuts_total", "Segments ended.")?,
+            commit_seconds: make.seconds("sealog_chainer_commit_seconds", "Time of a commit.")?,
+            commit_events: make.histogram("sealog_chainer_commit_events", "Events in a commit.", &events)?,
+            last_seq: make.chain_gauge(
+                "sealog_chainer_last_seq",
+                "Seq of the last event sealed; -1 before the first.",
+            )?,
+            last_sealed_at: make.chain_gauge(
                 "sealog_chainer_last_sealed_at_seconds",
                 "When the last event was sealed, in seconds since 1970.",
             )?,
-            lag_ms: gauge("sealog_chainer_lag_milliseconds", "How long the last event taken had waited.")?,
-            clock_refused: gauge(
+            lag_ms: make.chain_gauge(
+                "sealog_chainer_lag_milliseconds",
+                "How long the last event taken had waited.",
+            )?,
+            clock_refused: make.chain_gauge(
                 "sealog_chainer_clock_refused",
                 "1 while the wall clock is not believed and nothing is sealed.",
             )?,

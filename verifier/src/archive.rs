@@ -1,6 +1,6 @@
 //! The walk over a whole archive: lists it, checks each chain, and looks for chains that should be there.
 
-use schemas::{KeyNote, Layout, Micros, Place, Vkey};
+use schemas::{KeyNote, Layout, Place, Vkey};
 use store::Store;
 
 use crate::chain::{Outcome, check_chain};
@@ -9,20 +9,7 @@ use crate::inventory::Inventory;
 use crate::known::misses;
 use crate::reading::{self, MAX_KEY_NOTE};
 use crate::report::{ChainReport, Notice, Report, Trust, Verdict};
-use crate::{Check, Finding, Known};
-
-/// What an archive is checked against.
-#[derive(Clone, Debug, Default)]
-pub struct Options {
-    /// Keys that the auditor trusts. Empty: those of the archive are taken on trust.
-    pub pinned: Vec<Vkey>,
-    /// Checkpoints that the auditor kept.
-    pub known: Vec<Known>,
-    /// The auditor's clock.
-    pub now: Micros,
-    /// Checks that are switched off, so that a test can see what each is for. Empty in any other use.
-    pub off: Vec<Check>,
-}
+use crate::{Check, Finding, Known, Options};
 
 /// Walks the archive in `store`. It never writes.
 pub fn verify(store: &dyn Store, options: &Options) -> Report {

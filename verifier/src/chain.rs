@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use schemas::{Checkpoint, Hash, Layout, Micros, Place, SegmentFile, Seq, Vkey, first_prev};
 use store::Store;
 
-use crate::archive::Options;
+use crate::Options;
 use crate::finding::Findings;
 use crate::inventory::{Names, SegmentName};
 use crate::keys::KeyRing;

@@ -14,6 +14,7 @@ mod keys;
 mod known;
 mod leaves;
 mod openings;
+mod options;
 mod outside;
 mod plan;
 mod position;
@@ -28,11 +29,12 @@ pub mod testing;
 #[cfg(test)]
 mod tests;
 
-pub use archive::{Options, verify};
+pub use archive::verify;
 pub use check::{Check, Effect};
 pub use finding::Finding;
 pub use inventory::origins;
 pub use known::{Known, parse_keys};
+pub use options::Options;
 pub use position::Position;
 pub use report::{ChainReport, KeyReport, KnownReport, Notice, Report, Trust, Uncovered, Verdict};
 pub use segment::{SegmentInput, SegmentSummary, check_segment};

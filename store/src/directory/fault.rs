@@ -17,6 +17,7 @@ pub(super) fn of(key: &str, doing: &str, path: &Path, error: io::Error) -> Error
 fn meaning(error: &io::Error) -> (Kind, &'static str) {
     match Errno::from_io_error(error) {
         Some(Errno::NOSPC | Errno::DQUOT) => (Kind::Away, "there is no room: free some or enlarge the disk"),
+        Some(Errno::NOENT) => (Kind::Away, "the archive's folder is gone: is its disk mounted?"),
         Some(Errno::IO) => (Kind::Away, "the disk has an error: look at the system's log"),
         Some(Errno::ACCESS | Errno::PERM) => {
             (Kind::Refused, "a right is missing: give this process's user access to the folder and its files")

@@ -4,19 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerGroupMetadata};
+use rdkafka::consumer::{CommitMode, Consumer, ConsumerGroupMetadata};
 use rdkafka::{Offset, TopicPartitionList};
 use runtime::Deadline;
 
 use super::feed::{Feed, Tap};
+use super::group::GroupConsumer;
 use super::hold::{Hold, Holds};
-use super::member::Rebalances;
 use super::records::{Room, check_sizes};
 use super::transaction::{Failed, Transactions};
 use crate::{Batch, Claim, Error, Kind, Lane, Limit, Result};
-
-/// The client that is in the group.
-pub(super) type GroupConsumer = BaseConsumer<Rebalances>;
 
 /// A bell that was missed is noticed after this.
 const LOOK: Duration = Duration::from_millis(100);

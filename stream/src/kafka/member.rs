@@ -5,19 +5,15 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use rdkafka::ClientContext;
-use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
-use rdkafka::types::RDKafkaRespErr;
-use rdkafka::{Offset, TopicPartitionList};
 use runtime::{Deadline, Stop};
 
-use super::claim::{GroupConsumer, KafkaClaim};
+use super::claim::KafkaClaim;
 use super::failure::Ear;
 use super::feed::Feed;
+use super::group::{GroupConsumer, Rebalances};
 use super::hold::{Hold, Holds};
-use super::lanes_of;
 use super::settings::Settings;
 use super::transaction::Transactions;
 use crate::{Claim, Error, Fence, Kind, Member, Result, Role};
@@ -27,53 +23,6 @@ const LOOK_FOR_READY: Duration = Duration::from_millis(10);
 const LOOK_FOR_DROPPED: Duration = Duration::from_millis(100);
 /// How long a topic may be missing.
 const LOOK_FOR_TOPIC: Duration = Duration::from_secs(5);
-
-/// The group's side of a member: what it gives and takes comes here, on the thread that polls.
-pub(super) struct Rebalances {
-    ear: Ear,
-    holds: Arc<Holds>,
-}
-
-impl Rebalances {
-    /// Who hears what this client says.
-    pub fn ear(&self) -> &Ear {
-        &self.ear
-    }
-}
-
-impl ClientContext for Rebalances {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        self.ear.log(level, facility, message);
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        self.ear.error(error, reason);
-    }
-}
-
-impl ConsumerContext for Rebalances {
-    fn rebalance(&self, group: &BaseConsumer<Self>, what: RDKafkaRespErr, list: &mut TopicPartitionList) {
-        let lanes = lanes_of(list);
-        let done = if what == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
-            // This client fetches nothing: paused, and at the end, so that no committed position is asked for.
-            let done = list
-                .set_all_offsets(Offset::End)
-                .and_then(|()| group.incremental_assign(list))
-                .and_then(|()| group.pause(list));
-            tracing::debug!(?lanes, "lanes won");
-            self.holds.gain(lanes);
-            done
-        } else {
-            tracing::debug!(?lanes, "lanes lost");
-            self.holds.lose(&lanes);
-            group.incremental_unassign(list)
-        };
-        if let Err(error) = done {
-            // librdkafka leaves the group over it and comes back.
-            tracing::warn!(%error, "the group's assignment was not followed");
-        }
-    }
-}
 
 /// What became of the attempt to make a claim: the producer, fenced in, where its role has outputs.
 type Attempt = (Arc<Hold>, Result<Option<Transactions>>);
@@ -95,7 +44,7 @@ impl KafkaMember {
     /// Asks to be let in; the lanes come by `poll`.
     pub fn join(settings: Arc<Settings>, ear: Ear, role: &Role) -> Result<KafkaMember> {
         let holds = Arc::new(Holds::new(matches!(role.fence, Fence::Whole(_))));
-        let rebalances = Rebalances { ear: ear.clone(), holds: Arc::clone(&holds) };
+        let rebalances = Rebalances::new(ear.clone(), Arc::clone(&holds));
         let group: GroupConsumer = settings
             .member(&role.group)
             .create_with_context(rebalances)

@@ -32,6 +32,7 @@ mod append;
 mod claim;
 mod failure;
 mod feed;
+mod group;
 mod hold;
 mod member;
 mod read;
