@@ -37,3 +37,23 @@ fn logs_stay_bounded_while_ten_times_as_much_goes_through() {
     let cat = sealog(&["cat", archive.to_str().unwrap(), "--where", "action=a", "--fields", "event"]);
     assert_eq!(said(&cat).lines().count(), 40_000);
 }
+
+#[test]
+fn rejections_do_not_fill_the_disk_either() {
+    let folder = tempfile::tempdir().unwrap();
+    let up =
+        Up::start(folder.path(), &[("SEALOG_LOG_FILE_BYTES", "1MiB"), ("SEALOG_SEGMENT_MAX_IDLE", "50ms")]);
+    let body = format!("\"{}\"\n", "x".repeat(1_000)).repeat(1_000) + "{\"action\":\"a\"}\n";
+    for _ in 0..10 {
+        assert_eq!(up.post(&body).0, 207, "a string is no event, the last line is one");
+    }
+    let rejected = folder.path().join("log/audit.rejected-0");
+    let bytes =
+        || files(&rejected).iter().filter_map(|file| file.metadata().ok()).map(|m| m.len()).sum::<u64>();
+    wait_for("the queue for replay is trimmed", 60, || (bytes() < 4 << 20).then_some(()));
+    assert_eq!(up.stop().0.code(), Some(0));
+    let archive = folder.path().join("archive");
+    let cat = sealog(&["cat", archive.to_str().unwrap(), "--where", "action=sealog.rejected"]);
+    assert_eq!(said(&cat).lines().count(), 10_000, "each rejection is in the archive");
+    assert_eq!(sealog(&["verify", archive.to_str().unwrap()]).status.code(), Some(0));
+}

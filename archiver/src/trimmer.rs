@@ -21,6 +21,9 @@ pub struct Trimmer {
     pub stream: Arc<dyn Stream>,
     /// How many chains there are.
     pub chains: u32,
+    /// How many of the last rejections of each chain stay in audit.rejected, the queue for replay. None: its own
+    /// retention sees to it. All of them are in the archive.
+    pub keep_rejected: Option<u64>,
 }
 
 impl Trimmer {
@@ -29,7 +32,7 @@ impl Trimmer {
         loop {
             let stopping = stop.wait(EVERY);
             for chain in 0..self.chains {
-                match self.trim(chain) {
+                match self.trim(chain).and_then(|()| self.trim_rejected(chain)) {
                     Err(Failure::Retry(why)) => warn!(chain, "not trimmed, will try again: {why}"),
                     other => other?,
                 }
@@ -76,5 +79,15 @@ impl Trimmer {
         }
         debug!(chain, sealed = position - 1, events = head.source_position, "trimmed");
         Ok(())
+    }
+
+    fn trim_rejected(&self, chain: u32) -> Result<(), Failure> {
+        let lane = topics::rejected(chain);
+        let Some(keep) = self.keep_rejected else { return Ok(()) };
+        let last = self.stream.last(&lane)?;
+        match last.last().and_then(|record| record.offset.checked_sub(keep)) {
+            Some(before) => Ok(self.stream.trim(&lane, before)?),
+            None => Ok(()),
+        }
     }
 }

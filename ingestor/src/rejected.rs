@@ -152,6 +152,7 @@ mod tests {
     #[test]
     fn a_rejection_is_queued_and_said_on_the_chain() {
         let batch = rejected(b"broken");
+        assert_eq!(batch.lanes(), [topics::rejected(0), topics::events(0)]);
         let queued = batch.get(0).unwrap();
         assert_eq!(queued.lane, &topics::rejected(0));
         assert_eq!((queued.key, queued.value), (Some(&b"k"[..]), Some(&b"broken"[..])));

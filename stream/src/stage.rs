@@ -1,21 +1,22 @@
 //! How a stage shares its lanes with its threads: one thread a claim, begun anew after a failure that may pass.
 
+use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, Scope};
 use std::time::Duration;
 
-use runtime::{Backoff, Failure, Stop, halt_on_panic};
+use runtime::{Backoff, Deadline, Failure, Stop, halt_on_panic};
 use tracing::{error, info, warn};
 
-use crate::{Claim, Error, Groups, Kind, Role};
+use crate::{Claim, Error, Groups, Kind, Lane, Role};
 
 const POLL: Duration = Duration::from_millis(100);
 /// Once asked to stop, a stage ends when so many polls in a row brought no lane and nothing runs.
 const QUIET_POLLS: usize = 3;
 /// Once asked to stop, a stage tries no more than so often what failed.
 const LAST_TRIES: usize = 8;
-/// Between a failure that may pass and the next claim of the lane.
-const PAUSE: Duration = Duration::from_millis(200);
+/// A body that ran so long before it failed was well: the next failure is waited out from the start again.
+const WAS_WELL: Duration = Duration::from_secs(30);
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Failure {
@@ -29,7 +30,11 @@ impl From<Error> for Failure {
 }
 
 /// A claim whose body has returned.
-type Ended = (Result<(), Failure>, Box<dyn Claim>);
+struct Ended {
+    result: Result<(), Failure>,
+    claim: Box<dyn Claim>,
+    was_well: bool,
+}
 
 /// What is known of the threads.
 struct Threads {
@@ -37,6 +42,8 @@ struct Threads {
     tries_left: usize,
     halted: Option<Failure>,
     endings: Receiver<Ended>,
+    /// How long each lane that failed waits before it is claimed anew.
+    pauses: BTreeMap<Vec<Lane>, Backoff>,
     /// A claim whose body is done is kept, so that its lane is not handed out once more.
     done: Vec<Box<dyn Claim>>,
 }
@@ -51,7 +58,14 @@ pub fn run_claims<'env>(
     body: impl Fn(&mut dyn Claim) -> Result<(), Failure> + Sync + Copy + Send + 'env,
 ) -> Result<(), Failure> {
     let (tell, endings) = channel();
-    let mut threads = Threads { running: 0, tries_left: LAST_TRIES, halted: None, endings, done: Vec::new() };
+    let mut threads = Threads {
+        running: 0,
+        tries_left: LAST_TRIES,
+        halted: None,
+        endings,
+        pauses: BTreeMap::new(),
+        done: Vec::new(),
+    };
     thread::scope(|scope| {
         let mut backoff = Backoff::default();
         // Joining again is for errors of the member itself; those of a claim end that claim alone.
@@ -90,21 +104,23 @@ fn share<'scope, 'env: 'scope>(
             Some(mut claim) => {
                 quiet_polls = 0;
                 threads.running += 1;
+                let pause = threads.pauses.entry(claim.lanes().to_vec()).or_default().next_wait();
                 let (tell, stage) = (tell.clone(), role.group.clone());
                 scope.spawn(move || {
                     let lanes: Vec<String> = claim.lanes().iter().map(ToString::to_string).collect();
                     let lanes = lanes.join(",");
                     info!(stage, lanes, "claimed");
+                    let well = Deadline::after(WAS_WELL);
                     let result = halt_on_panic(&lanes, || body(&mut *claim));
                     match &result {
                         Err(Failure::Retry(why)) => {
                             warn!(stage, lanes, "will try again: {why}");
-                            stop.wait(PAUSE);
+                            stop.wait(pause);
                         }
                         Err(halt) => error!(stage, lanes, "{halt}"),
                         Ok(()) => {}
                     }
-                    let _ = tell.send((result, claim));
+                    let _ = tell.send(Ended { result, claim, was_well: well.passed() });
                 });
             }
         }
@@ -119,8 +135,11 @@ fn share<'scope, 'env: 'scope>(
 impl Threads {
     /// Takes in what has ended.
     fn collect(&mut self, stop: &Stop) {
-        while let Ok((result, claim)) = self.endings.try_recv() {
+        while let Ok(Ended { result, claim, was_well }) = self.endings.try_recv() {
             self.running -= 1;
+            if was_well {
+                self.pauses.remove(claim.lanes());
+            }
             match result {
                 Ok(()) => self.done.push(claim),
                 // Dropping the claim lets its lane be claimed anew.

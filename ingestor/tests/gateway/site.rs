@@ -51,6 +51,11 @@ impl Gated {
 
 impl Log for Gated {
     fn append(&self, records: &Batch) -> Result<()> {
+        // Lanes are written in this order: what is said to be rejected must be in the queue before.
+        for pair in records.lanes().chunks(2) {
+            let chain = pair[0].partition;
+            assert_eq!(pair, [topics::rejected(chain), topics::events(chain)]);
+        }
         self.0.appends.fetch_add(1, Ordering::SeqCst);
         let mut held = self.0.held.lock().unwrap();
         while *held {

@@ -21,9 +21,10 @@ fn a_request_in_flight_is_answered_and_no_other_is_taken() {
     assert_eq!(idle.ask("GET /healthz", &[], b"").status, 200);
     // One that has begun its request, but not said all of it.
     let mut late = connect(address);
+    let before = site.metric("sealog_gateway_waiting_bytes");
     late.send_head("POST /v1/events", &[("content-type", "application/json")], Some(2)).unwrap();
     late.send(b"{").unwrap();
-    until("its share is taken", || site.metric("sealog_gateway_waiting_bytes") >= 2.0);
+    until("its share is taken", || site.metric("sealog_gateway_waiting_bytes") == before + 2.0);
     until("three are connected", || site.metric("sealog_gateway_connections") == 3.0);
     site.ask_to_stop();
     assert!(idle.is_closed());

@@ -24,6 +24,8 @@ use crate::config::Config;
 
 /// Everything acknowledged is to be archived within this time after a stop; then what still waits is told.
 const ARCHIVE_WITHIN: Duration = Duration::from_secs(25);
+/// How many rejections of a chain the embedded log keeps for replay.
+const KEEP_REJECTED: u64 = 1_000;
 const HEARTBEAT_US: i64 = 3_600_000_000;
 
 /// All stages, ready to run.
@@ -84,7 +86,11 @@ impl Stages {
         ];
         let about = about.map(|(key, value)| (key.to_owned(), value)).to_vec();
         Ok(Stages {
-            trimmer: Trimmer { stream: stream.clone(), chains: config.chains },
+            trimmer: Trimmer {
+                stream: stream.clone(),
+                chains: config.chains,
+                keep_rejected: Some(KEEP_REJECTED),
+            },
             archiver: Archiver {
                 stream: stream.clone(),
                 store: store.clone(),
