@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use runtime::{Clock, Failure, Stop};
+use schemas::event::Attribute;
 use schemas::own_act::{CHAIN_OPENED, OwnAct};
 use schemas::{Checkpoint, Layout, Micros, Place, derived_id, event_schema_hash, framing::SCHEMA_HEADER};
 use store::Store;
@@ -195,9 +196,15 @@ impl Lag<'_> {
         }
         let id = derived_id(&[self.origin.as_bytes(), CHAIN_OPENED.as_bytes()]);
         let (at, root) = (self.archiver.clock.wall(), checkpoint.root.to_string());
-        let attributes = [("checkpoint", note), ("root", root.as_str())];
-        let act =
-            OwnAct { action: CHAIN_OPENED, id: &id, at, target: Some(&self.origin), attributes: &attributes };
+        let attributes = [Attribute::text("checkpoint", note), Attribute::text("root", &root)];
+        let act = OwnAct {
+            action: CHAIN_OPENED,
+            id: &id,
+            at,
+            target: Some(&self.origin),
+            trouble: None,
+            attributes: &attributes,
+        };
         let mut opening = Batch::new();
         let lane = opening.lane(&topics::events(0));
         opening.push_with(lane, None, &[(SCHEMA_HEADER, event_schema_hash().bytes())], |value| {

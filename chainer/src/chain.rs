@@ -1,9 +1,10 @@
 //! The pure core: a chain from one Head to the next. No clock, no I/O; time comes in as an argument.
 
+use schemas::event::Attribute;
 use schemas::event::{MAX_EVENT_BYTES, check_event, event_schema_hash};
 use schemas::framing::{Framing, SCHEMA_HEADER, schema_of};
 use schemas::head::head_schema_hash;
-use schemas::own_act::{OwnAct, REJECTED, Rejection};
+use schemas::own_act::{OwnAct, REJECTED, Rejected};
 use schemas::{
     Checkpoint, Hash, Head, Malformed, Micros, OpenSegment, SealedEvent, Vkey, Walk, derived_id, event_hash,
 };
@@ -180,14 +181,15 @@ impl Chain {
     pub fn link_own(
         &mut self,
         action: &str,
-        attributes: &[(&str, &str)],
+        attributes: &[Attribute<'_>],
         now: Micros,
         out: &mut Batch,
         lane: LaneId,
     ) {
         let id = derived_id(&[self.origin.as_bytes(), action.as_bytes(), self.size().to_string().as_bytes()]);
         let mut event_bytes = Vec::new();
-        OwnAct { action, id: &id, at: now, target: Some(&self.origin), attributes }.encode(&mut event_bytes);
+        OwnAct { action, id: &id, at: now, target: Some(&self.origin), trouble: None, attributes }
+            .encode(&mut event_bytes);
         self.seal(&event_bytes, now, out, lane);
     }
 
@@ -230,11 +232,12 @@ impl Chain {
         let offset = record.offset.to_string();
         let id = derived_id(&[self.origin.as_bytes(), REJECTED.as_bytes(), offset.as_bytes()]);
         let mut event_bytes = Vec::new();
-        Rejection {
+        Rejected {
             id: &id,
             at: now,
-            reason,
-            producer: "unknown",
+            reason: "no_event",
+            detail: reason,
+            producer: "",
             received_from: schemas::event::ReceivedFrom {
                 topic: Some(&record.lane.topic),
                 partition: i32::try_from(record.lane.partition).ok(),
@@ -242,6 +245,7 @@ impl Chain {
                 ..Default::default()
             },
             content_type: "application/octet-stream",
+            sha256: &Hash::of(&[bytes]).to_string(),
             bytes,
             keep_bytes: KEEP_REJECTED_BYTES,
         }

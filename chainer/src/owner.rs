@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use runtime::{Clock, Failure, Stop};
+use schemas::event::Attribute;
 use schemas::{Checkpoint, Head, Micros, Signing, own_act};
 use stream::{Batch, Claim, Lane, LaneId, Limit, Stream, topics};
 use tracing::{error, info};
@@ -92,7 +93,7 @@ impl<'a> Owner<'a> {
 
     /// Seals until `stop` is set and everything that was there then is sealed, cut and signed. `start`: what to say of
     /// this process in the chain's record, if it has not been said.
-    pub(crate) fn run(&mut self, stop: &Stop, start: Option<&[(&str, &str)]>) -> Result<(), Failure> {
+    pub(crate) fn run(&mut self, stop: &Stop, start: Option<&[Attribute<'_>]>) -> Result<(), Failure> {
         if self.unsigned.is_some() {
             self.commit(Cut::No)?;
         }
@@ -175,7 +176,7 @@ impl<'a> Owner<'a> {
         self.commit(if cut { Cut::WithEvents } else { Cut::No })
     }
 
-    fn own_act(&mut self, action: &str, about: &[(&str, &str)], now: Micros) -> Result<(), Failure> {
+    fn own_act(&mut self, action: &str, about: &[Attribute<'_>], now: Micros) -> Result<(), Failure> {
         let lane = self.lane();
         self.chain.link_own(action, about, now, &mut self.out, lane);
         self.idle_since = now;

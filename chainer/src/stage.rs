@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use runtime::{Clock, Failure, Stop};
+use schemas::event::Attribute;
 use schemas::{Head, Signing};
 use store::Store;
 use stream::{Claim, Stream, run_claims, topics};
@@ -56,7 +57,8 @@ impl Chainer {
         opening::check_source(claim, &head)?;
         info!(chain = name, size = head.size(), "goes on");
 
-        let about: Vec<(&str, &str)> = self.about.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+        let about: Vec<Attribute<'_>> =
+            self.about.iter().map(|(key, value)| Attribute::text(key, value)).collect();
         let is_said = started.lock().unwrap_or_else(PoisonError::into_inner).contains(&chain);
         let tools = Tools {
             stream: &*self.stream,

@@ -7,22 +7,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use runtime::{Clock, Failure, Stop};
-use schemas::event::{Attribute, AttributeType, AuditEvent, Outcome, ReceivedFrom, Transport};
+use schemas::event::{Attribute, ReceivedFrom, Transport};
 use schemas::framing::SCHEMA_HEADER;
+use schemas::own_act::{GAP, OwnAct};
 use schemas::{Micros, derived_id, event_schema_hash};
 use stream::{Batch, Claim, Fence, Kind, Lane, Limit, Record, Role, Stream, run_claims};
 
 use crate::ids::route;
 use crate::metrics::Metrics;
 use crate::record::{FallbackId, Limits, RawRecord, Reason, Rejection};
-use crate::rejected::{SEALOG, SEALOG_DIALECT};
 use crate::{Lanes, Normalizer};
 
 /// The group that ingestors share raw lanes in.
 pub const GROUP: &str = "sealog.ingestor";
-/// The action of the event that says that raw records were gone before they could be read.
-pub const GAP_ACTION: &str = "sealog.gap";
-
 const LIMIT: Limit = Limit { records: 2_000, bytes: 4 << 20 };
 const WAIT: Duration = Duration::from_millis(250);
 const KEEP_BYTES: usize = 16 << 20;
@@ -210,23 +207,18 @@ fn push_gap(source: &Source, (from, to): (u64, u64), received_at: Micros, into: 
     let [partition, from, to] = [u64::from(source.lane.partition), from, to].map(|n| n.to_string());
     let topic = &*source.lane.topic;
     let inputs = ["gap", topic, &partition, &from, &to].map(str::as_bytes);
-    let said = |key, value, kind| Attribute { key, value, kind };
-    let event = AuditEvent {
+    let event = OwnAct {
+        action: GAP,
         id: &derived_id(&inputs),
-        source: SEALOG,
-        dialect: SEALOG_DIALECT,
-        action: GAP_ACTION,
-        received_at,
-        outcome: Outcome::Failure,
-        reason: Some("raw records were deleted before they could be read"),
-        producer: SEALOG,
+        at: received_at,
+        target: None,
+        trouble: Some("raw records were deleted before they could be read"),
         attributes: &[
-            said("topic", topic, AttributeType::String),
-            said("partition", &partition, AttributeType::Number),
-            said("from_offset", &from, AttributeType::Number),
-            said("to_offset", &to, AttributeType::Number),
+            Attribute::text("topic", topic),
+            Attribute::number("partition", &partition),
+            Attribute::number("from_offset", &from),
+            Attribute::number("to_offset", &to),
         ],
-        ..AuditEvent::default()
     };
     let schema_hash = event_schema_hash();
     into.push_with(lanes.events, None, &[(SCHEMA_HEADER, schema_hash.bytes())], |out| event.encode(out));

@@ -10,22 +10,14 @@
 //! | sealog.sha256 | of all its bytes, in hex |
 //! | sealog.chunk | `1/3`: which part of the bytes this record holds, where one record cannot hold all |
 
-use schemas::event::{Attribute, AttributeType, AuditEvent, Outcome, ReceivedFrom};
+use schemas::event::ReceivedFrom;
 use schemas::framing::SCHEMA_HEADER;
+use schemas::own_act::Rejected;
 use schemas::{Hash, Micros, event_schema_hash};
 use stream::Batch;
 
 use crate::Lanes;
 use crate::record::{RawRecord, Rejection};
-
-/// What Sealog's own events name as producer and source.
-pub const SEALOG: &str = "sealog";
-/// The dialect of Sealog's own events.
-pub const SEALOG_DIALECT: &str = "sealog/1";
-/// The action of the event that a rejected record leaves.
-pub const REJECTED_ACTION: &str = "sealog.rejected";
-/// The attribute of that event with the SHA-256 of the record's bytes.
-pub const SHA256: &str = "sha256";
 
 /// The bytes of one record of `audit.rejected`; with key and headers it stays well below what the topic takes.
 pub const CHUNK_BYTES: usize = 2 << 20;
@@ -47,28 +39,17 @@ pub fn push_rejected(
     let record = &clipped;
     push_queued(rejection, record, (id, &sha256), into, lanes);
 
-    let size_bytes = record.bytes.len().to_string();
-    let word = rejection.reason.word();
-    let said = |key, value, kind| Attribute { key, value, kind };
-    let event = AuditEvent {
+    let event = Rejected {
         id,
-        source: SEALOG,
-        dialect: SEALOG_DIALECT,
-        action: REJECTED_ACTION,
-        received_at,
-        outcome: Outcome::Failure,
-        reason: Some(&rejection.detail),
-        producer: SEALOG,
-        claimed_producer: Some(record.producer),
+        at: received_at,
+        reason: rejection.reason.word(),
+        detail: &rejection.detail,
+        producer: record.producer,
         received_from: record.received_from.clone(),
-        attributes: &[
-            said("reason", word, AttributeType::String),
-            said(SHA256, &sha256, AttributeType::String),
-            said("size_bytes", &size_bytes, AttributeType::Number),
-        ],
         content_type: record.content_type,
-        original: &record.bytes[..record.bytes.len().min(item_bytes).min(CHUNK_BYTES)],
-        ..AuditEvent::default()
+        sha256: &sha256,
+        bytes: record.bytes,
+        keep_bytes: item_bytes.min(CHUNK_BYTES),
     };
     let schema_hash = event_schema_hash();
     into.push_with(lanes.events, None, &[(SCHEMA_HEADER, schema_hash.bytes())], |out| event.encode(out));

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use ingestor::{GAP_ACTION, Ingestor, Limits, Metrics, REJECTED_ACTION};
+use ingestor::{Ingestor, Limits, Metrics};
 use prometheus::Registry;
 use runtime::{Deadline, Failure, ManualClock, Stop, SystemClock};
 use schemas::avro::{Input, to_json};
 use schemas::event::event_shape;
+use schemas::own_act::{GAP, REJECTED};
 use schemas::{Micros, derived_id};
 use serde_json::{Value, json};
 use stream::memory::{Fault, Memory};
@@ -105,7 +106,7 @@ fn records_become_events_with_their_place_and_rejections() {
         let rejected = of(0, offset);
         assert_eq!(
             (&rejected["action"], &rejected["attributes"][0]["value"]),
-            (&json!(REJECTED_ACTION), &json!(reason))
+            (&json!(REJECTED), &json!(reason))
         );
     }
     assert_eq!((&of(1, 0)["id"], &of(1, 0)["marks"]), (&json!("own"), &json!(["conflict"])));
@@ -184,7 +185,7 @@ fn records_that_were_deleted_unread_leave_an_event_that_says_so() {
     memory.trim(&Lane::new(RAW, 0), 4).unwrap();
     run(&ingestor, &memory, 4).unwrap();
     let events = events(&memory);
-    assert_eq!((&events[2]["action"], &events[2]["producer"]), (&json!(GAP_ACTION), &json!("sealog")));
+    assert_eq!((&events[2]["action"], &events[2]["producer"]), (&json!(GAP), &json!("sealog")));
     let said: Vec<_> =
         events[2]["attributes"].as_array().unwrap().iter().map(|a| a["value"].clone()).collect();
     assert_eq!(said, [json!(RAW), json!("0"), json!("2"), json!("4")]);

@@ -139,6 +139,18 @@ pub struct Attribute<'a> {
     pub kind: AttributeType,
 }
 
+impl<'a> Attribute<'a> {
+    /// One that is text.
+    pub fn text(key: &'a str, value: &'a str) -> Attribute<'a> {
+        Attribute { key, value, kind: AttributeType::String }
+    }
+
+    /// One that is a number, in its decimal spelling.
+    pub fn number(key: &'a str, value: &'a str) -> Attribute<'a> {
+        Attribute { key, value, kind: AttributeType::Number }
+    }
+}
+
 /// What an attribute's value was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]

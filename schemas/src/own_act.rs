@@ -1,12 +1,12 @@
 //! Sealog's own acts as events, from producer `sealog`: what it did stands in the record as well.
 
-use crate::event::{Attribute, AttributeType, AuditEvent, Environment, Outcome, Party, ReceivedFrom};
-use crate::{Hash, Micros};
+use crate::Micros;
+use crate::event::{Attribute, AuditEvent, Environment, Outcome, Party, ReceivedFrom};
 
 /// The producer, source and actor of every own act. No token and no topic may give this name to anyone else.
 pub const SEALOG: &str = "sealog";
 /// The dialect of own acts.
-const DIALECT: &str = "sealog/1";
+pub const DIALECT: &str = "sealog/1";
 
 /// The process began to work on a chain.
 pub const START: &str = "sealog.start";
@@ -14,6 +14,8 @@ pub const START: &str = "sealog.start";
 pub const HEARTBEAT: &str = "sealog.heartbeat";
 /// Another chain was opened; its origin is the target.
 pub const CHAIN_OPENED: &str = "sealog.chain_opened";
+/// Records were deleted before they could be read.
+pub const GAP: &str = "sealog.gap";
 /// A record could not be taken as an event.
 pub const REJECTED: &str = "sealog.rejected";
 
@@ -28,29 +30,28 @@ pub struct OwnAct<'a> {
     pub at: Micros,
     /// What it is about: an origin.
     pub target: Option<&'a str>,
-    /// More about it, as text.
-    pub attributes: &'a [(&'a str, &'a str)],
+    /// What went wrong, if the act tells of something that did.
+    pub trouble: Option<&'a str>,
+    /// More about it.
+    pub attributes: &'a [Attribute<'a>],
 }
 
 impl OwnAct<'_> {
     /// Writes event_bytes behind what is in `out`.
     pub fn encode(&self, out: &mut Vec<u8>) {
-        let attributes: Vec<Attribute<'_>> = self.attributes.iter().map(text).collect();
         let target = self.target.map(|id| Party { id, kind: Some("chain"), name: None });
         AuditEvent {
             id: self.id,
-            source: SEALOG,
-            dialect: DIALECT,
             action: self.action,
             occurred_at: Some(self.at),
             received_at: self.at,
             actor: Some(Party { id: SEALOG, kind: Some("service"), name: None }),
             targets: target.as_slice(),
-            outcome: Outcome::Success,
+            outcome: if self.trouble.is_some() { Outcome::Failure } else { Outcome::Success },
+            reason: self.trouble,
             environment: Environment { service: Some(SEALOG), ..Environment::default() },
-            producer: SEALOG,
-            attributes: &attributes,
-            ..AuditEvent::default()
+            attributes: self.attributes,
+            ..by_sealog()
         }
         .encode(out);
     }
@@ -58,50 +59,55 @@ impl OwnAct<'_> {
 
 /// A record that could not be taken, about to be written as a `sealog.rejected` event.
 #[derive(Clone, Debug)]
-pub struct Rejection<'a> {
+pub struct Rejected<'a> {
     /// Derived from where the record came from.
     pub id: &'a str,
     /// When it was received.
     pub at: Micros,
-    /// Why it could not be taken.
+    /// Why it could not be taken, as a word to count by.
     pub reason: &'a str,
-    /// Who sent it, as authenticated.
+    /// The same as a sentence.
+    pub detail: &'a str,
+    /// Who sent it, as authenticated; empty where nobody knows.
     pub producer: &'a str,
     /// Where it came from.
     pub received_from: ReceivedFrom<'a>,
     /// Its content type, as claimed.
     pub content_type: &'a str,
-    /// Its bytes, all of them: their hash is taken here.
+    /// SHA-256 of all its bytes, in hex.
+    pub sha256: &'a str,
+    /// Its bytes.
     pub bytes: &'a [u8],
     /// How many of them to keep.
     pub keep_bytes: usize,
 }
 
-impl Rejection<'_> {
+impl Rejected<'_> {
     /// Writes event_bytes behind what is in `out`.
     pub fn encode(&self, out: &mut Vec<u8>) {
-        let (sha256, size) = (Hash::of(&[self.bytes]).to_string(), self.bytes.len().to_string());
-        let attributes = [("sha256", sha256.as_str()), ("size_bytes", size.as_str())];
+        let size_bytes = self.bytes.len().to_string();
         AuditEvent {
             id: self.id,
-            source: SEALOG,
-            dialect: DIALECT,
             action: REJECTED,
             received_at: self.at,
             outcome: Outcome::Failure,
-            reason: Some(self.reason),
-            producer: SEALOG,
-            claimed_producer: Some(self.producer),
+            reason: Some(self.detail),
+            claimed_producer: Some(self.producer).filter(|producer| !producer.is_empty()),
             received_from: self.received_from.clone(),
-            attributes: &attributes.each_ref().map(text),
+            attributes: &[
+                Attribute::text("reason", self.reason),
+                Attribute::text("sha256", self.sha256),
+                Attribute::number("size_bytes", &size_bytes),
+            ],
             content_type: self.content_type,
             original: &self.bytes[..self.bytes.len().min(self.keep_bytes)],
-            ..AuditEvent::default()
+            ..by_sealog()
         }
         .encode(out);
     }
 }
 
-fn text<'a>((key, value): &(&'a str, &'a str)) -> Attribute<'a> {
-    Attribute { key, value, kind: AttributeType::String }
+/// What all of them have in common.
+fn by_sealog<'a>() -> AuditEvent<'a> {
+    AuditEvent { source: SEALOG, dialect: DIALECT, producer: SEALOG, ..AuditEvent::default() }
 }

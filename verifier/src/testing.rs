@@ -245,7 +245,8 @@ pub fn event(n: u64) -> Vec<u8> {
 pub fn opening(origin: &str) -> Vec<u8> {
     let mut out = Vec::new();
     let at = Micros(1_795_253_400_000_000);
-    OwnAct { action: CHAIN_OPENED, id: origin, at, target: Some(origin), attributes: &[] }.encode(&mut out);
+    OwnAct { action: CHAIN_OPENED, id: origin, at, target: Some(origin), trouble: None, attributes: &[] }
+        .encode(&mut out);
     out
 }
 

@@ -6,11 +6,11 @@ use std::time::Duration;
 use schemas::avro::{Input, Shape};
 use schemas::event::event_shape;
 use schemas::framing::{SCHEMA_HEADER, schema_of};
+use schemas::own_act::{REJECTED, SEALOG};
 use schemas::{Hash, Malformed, event_schema_hash};
 use stream::{Batch, Error, Kind, Limit, Log, topics};
 
 use super::window::{Sent, Window};
-use crate::rejected::{REJECTED_ACTION, SEALOG, SHA256};
 
 /// The header of received_from under which an event keeps the key that it was sent with.
 pub(super) const IDEMPOTENCY_KEY: &str = "idempotency-key";
@@ -82,14 +82,14 @@ fn sent_by(datum: &[u8]) -> Result<Option<Sent>, Malformed> {
             "attributes" => input.array_of(|i| {
                 let (name, value) = (i.str()?, i.str()?);
                 i.long()?;
-                if name == SHA256 {
+                if name == "sha256" {
                     sha256 = Hash::from_hex(value);
                 }
                 Ok(())
             })?,
             "original" => {
                 input.str()?;
-                let rejected = producer == SEALOG && action == REJECTED_ACTION;
+                let rejected = producer == SEALOG && action == REJECTED;
                 let bytes = input.bytes()?;
                 let (producer, sha256) = match (rejected, claimed, sha256) {
                     (true, Some(claimed), Some(sha256)) => (claimed, sha256),

@@ -10,7 +10,7 @@ use subtle::ConstantTimeEq;
 use thiserror::Error;
 
 use crate::normalize::ANONYMOUS;
-use crate::rejected::SEALOG;
+use schemas::own_act::SEALOG;
 
 /// A token may not be shorter: what can be guessed protects nothing.
 pub const MIN_TOKEN_CHARS: usize = 16;
