@@ -1,6 +1,8 @@
 //! What the chainer tells Prometheus.
 
-use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry, Result};
+use prometheus::{
+    Gauge, GaugeVec, Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry, Result,
+};
 use runtime::Instruments;
 
 /// All chains of this process.
@@ -14,7 +16,7 @@ pub struct Metrics {
     pub(crate) commit_events: Histogram,
     pub(crate) last_seq: IntGaugeVec,
     pub(crate) last_sealed_at: IntGaugeVec,
-    pub(crate) lag_ms: IntGaugeVec,
+    pub(crate) lag_seconds: GaugeVec,
     pub(crate) clock_refused: IntGaugeVec,
 }
 
@@ -29,7 +31,7 @@ pub(crate) struct ChainMetrics {
     pub commit_events: Histogram,
     pub last_seq: IntGauge,
     pub last_sealed_at: IntGauge,
-    pub lag_ms: IntGauge,
+    pub lag_seconds: Gauge,
     pub clock_refused: IntGauge,
 }
 
@@ -56,10 +58,8 @@ impl Metrics {
                 "sealog_chainer_last_sealed_at_seconds",
                 "When the last event was sealed, in seconds since 1970.",
             )?,
-            lag_ms: make.chain_gauge(
-                "sealog_chainer_lag_milliseconds",
-                "How long the last event taken had waited.",
-            )?,
+            lag_seconds: make
+                .chain_seconds("sealog_chainer_lag_seconds", "How long the last event taken had waited.")?,
             clock_refused: make.chain_gauge(
                 "sealog_chainer_clock_refused",
                 "1 while the wall clock is not believed and nothing is sealed.",
@@ -79,7 +79,7 @@ impl Metrics {
             commit_events: self.commit_events.clone(),
             last_seq: self.last_seq.with_label_values(label),
             last_sealed_at: self.last_sealed_at.with_label_values(label),
-            lag_ms: self.lag_ms.with_label_values(label),
+            lag_seconds: self.lag_seconds.with_label_values(label),
             clock_refused: self.clock_refused.with_label_values(label),
         }
     }

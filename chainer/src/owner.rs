@@ -206,7 +206,8 @@ impl<'a> Owner<'a> {
             self.claim.take(&mut self.taken, left, Duration::ZERO)?;
         }
         if let Some(last) = self.taken.last() {
-            self.metrics.lag_ms.set((self.tools.clock.wall().0 / 1_000 - last.time_ms).max(0));
+            let waited_ms = (self.tools.clock.wall().0 / 1_000 - last.time_ms).max(0);
+            self.metrics.lag_seconds.set(waited_ms as f64 / 1e3);
         }
         Ok(())
     }

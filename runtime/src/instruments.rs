@@ -1,6 +1,6 @@
 //! Making and registering what a stage tells Prometheus, each chain under its own label.
 
-use prometheus::{Histogram, HistogramOpts, IntCounterVec, IntGaugeVec, Opts, Registry, Result};
+use prometheus::{GaugeVec, Histogram, HistogramOpts, IntCounterVec, IntGaugeVec, Opts, Registry, Result};
 
 /// A registry that instruments are made in.
 #[derive(Clone, Copy, Debug)]
@@ -21,6 +21,13 @@ impl Instruments<'_> {
     /// A gauge for each chain.
     pub fn chain_gauge(&self, name: &str, help: &str) -> Result<IntGaugeVec> {
         let gauge = IntGaugeVec::new(Opts::new(name, help), &["chain"])?;
+        self.0.register(Box::new(gauge.clone()))?;
+        Ok(gauge)
+    }
+
+    /// A time for each chain.
+    pub fn chain_seconds(&self, name: &str, help: &str) -> Result<GaugeVec> {
+        let gauge = GaugeVec::new(Opts::new(name, help), &["chain"])?;
         self.0.register(Box::new(gauge.clone()))?;
         Ok(gauge)
     }

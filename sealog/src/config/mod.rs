@@ -189,13 +189,15 @@ mod tests {
     fn the_example_is_a_configuration_and_names_every_key() {
         let config = read(EXAMPLE, &[]).unwrap();
         assert_eq!(config.origin.as_deref(), Some("acme.example/audit"));
-        let uncommented: String =
-            EXAMPLE.lines().map(|l| l.strip_prefix("# ").unwrap_or(l).to_owned() + "\n").collect();
-        let mut given = Given::parse("example", &uncommented, []).unwrap();
-        let mut keys = given.keys();
+        let settings = EXAMPLE.lines().map(|line| line.strip_prefix("# ").unwrap_or(line));
+        let is_setting = |line: &&str| {
+            let name = line.split(" = ").next().unwrap_or_default();
+            line.starts_with('[')
+                || (line.contains(" = ") && name.bytes().all(|c| c.is_ascii_lowercase() || c == b'_'))
+        };
+        let uncommented: Vec<&str> = settings.filter(is_setting).collect();
+        let mut keys = Given::parse("example", &uncommented.join("\n"), []).unwrap().keys();
         keys.sort();
-        Config::read(Given::parse("x", "", []).unwrap()).unwrap();
-        let _ = given.text("origin");
         let mut all: Vec<String> = text::KEYS.iter().map(|key| (*key).to_owned()).collect();
         all.sort();
         assert_eq!(keys, all);
