@@ -10,7 +10,7 @@ use crate::harness::wait_for;
 fn an_event_is_sealed_archived_and_verified_while_it_runs_and_after_it_ended() {
     let folder = tempfile::tempdir().unwrap();
     let up = Up::start(folder.path(), &[]);
-    assert!(up.banner.contains("curl") && up.banner.contains("sealog verify"), "{}", up.banner);
+    assert!(up.banner.contains("curl") && up.banner.contains("sealog verify "), "{}", up.banner);
     let (status, answer) = up.post(r#"{"action":"user.login","actor":"alice"}"#);
     assert_eq!(status, 202, "{answer}");
     let id = answer["results"][0]["id"].as_str().unwrap().to_owned();

@@ -87,6 +87,21 @@ impl Folder {
         }
     }
 
+    /// Keeps how many chains there are. Another number is refused: fewer would leave events unsealed, more would send a
+    /// producer's events to another chain than before.
+    pub fn keep_chains(&self, configured: u32) -> Result<()> {
+        let path = self.path.join("chains");
+        match read(&path)? {
+            Some(kept) if kept == configured.to_string() => Ok(()),
+            Some(kept) => bail!(
+                "chains is {configured}, but {} began with {kept}, and that number is kept: give chains = {kept}, or \
+                 another data folder",
+                self.path.display()
+            ),
+            None => write_new(&path, format!("{configured}\n").as_bytes(), 0o644),
+        }
+    }
+
     /// The chainer's key: the configured file, or the one of this folder. `may_make`: nothing is sealed yet, so a key may
     /// be made. Says whether it was.
     pub fn key(&self, configured: Option<&Path>, may_make: bool) -> Result<(Signing, PathBuf, bool)> {
@@ -162,6 +177,9 @@ mod tests {
         assert!(origin.starts_with("local/"));
         assert_eq!(first.origin(None).unwrap(), origin);
         assert!(first.origin(Some("acme.example/audit")).is_err());
+        first.keep_chains(2).unwrap();
+        first.keep_chains(2).unwrap();
+        assert!(first.keep_chains(1).unwrap_err().to_string().contains("chains = 2"));
     }
 
     #[test]

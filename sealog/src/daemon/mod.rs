@@ -52,6 +52,7 @@ pub fn up(config: &Config) -> Result<ExitCode> {
     folder.say_who(&url)?;
 
     let clock = Arc::new(SystemClock);
+    folder.keep_chains(config.chains)?;
     let (archive, archive_shown) = open_archive(config)?;
     let log: Arc<dyn Stream> = Arc::new(open_log(config, &folder, clock.clone())?);
     let origin = folder.origin(config.origin.as_deref())?;
@@ -79,9 +80,10 @@ pub fn up(config: &Config) -> Result<ExitCode> {
 
 Try:
   curl {url}/v1/events -H 'content-type: application/json' -d '{{\"action\":\"user.login\",\"actor\":\"alice\"}}'
-  sealog verify {archive_shown}        # about five seconds later
-  sealog cat {archive_shown} --where action=user.login
+  {program} verify {archive_shown}        # about five seconds later
+  {program} cat {archive_shown} --where action=user.login
 Stop with Ctrl-C: what was acknowledged is sealed and archived first.",
+        program = std::env::args().next().unwrap_or_else(|| "sealog".to_owned()),
         version = env!("CARGO_PKG_VERSION"),
         more = if config.chains > 1 { format!(" to {}", config.chains - 1) } else { String::new() },
         key = key_path.display(),
