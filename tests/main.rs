@@ -9,4 +9,6 @@ mod help;
 mod killed;
 mod lost_writes;
 mod odd_chains;
+#[cfg(feature = "kafka")]
+mod on_kafka;
 mod trimmed;

@@ -12,13 +12,16 @@ use store::Store;
 use stream::{Batch, Claim, Kind, Lane, Limit, Stream, run_claims, topics};
 use tracing::info;
 
-use crate::assembly::{Assembly, Ready};
+use crate::assembly::{Assembly, Ready, Segment, first_seq_of};
 use crate::metrics::{ChainMetrics, Metrics};
 use crate::resume::resume;
 use crate::role;
 use crate::writing::Writing;
 
 const LOOK: Duration = Duration::from_millis(100);
+/// How long a record that is there may take to be read.
+const PATIENCE: Duration = Duration::from_secs(10);
+const ONE: Limit = Limit { records: 1, bytes: 1 };
 const TAKE: Limit = Limit { records: 10_000, bytes: 16 << 20 };
 const KEEP_BYTES: usize = 4 << 20;
 /// `checkpoint` is replaced no more often.
@@ -118,45 +121,44 @@ impl Lag<'_> {
         }
     }
 
-    /// Sets the claim to where reading begins: the hint, or the lane's start if the hint is past what is needed.
+    /// Sets the claim to where reading begins: the hint if what stands there is not past what is needed, else the
+    /// lane's start. From there everything archived is read and skipped, so a wrong hint costs time only.
     fn start(&mut self) -> Result<u64, Failure> {
+        let needed = Some(self.assembly.needs());
         let hint = self.archiver.stream.position(&role(), &self.lane)?.unwrap_or(0);
-        let first = self.first_from(hint)?;
-        if self.is_past(&first) {
-            let start = self.first_from(0)?;
-            if self.is_past(&start) {
-                return Err(Failure::Halt(format!(
-                    "{}: begins after seq {}, which the archive of {} needs next. What lies between is lost here",
-                    self.lane,
-                    self.assembly.needs(),
-                    self.origin
-                )));
-            }
-            let at = start.get(0).map_or(0, |record| record.offset);
-            self.claim.start_at(&self.lane, at)?;
-            return Ok(at);
+        let mut first = self.first_from(hint)?;
+        if first.get(0).is_none_or(|record| first_seq_of(&record) > needed) {
+            first = self.first_from(0)?;
         }
-        let at = first.get(0).map_or(hint, |record| record.offset);
+        if first.get(0).is_some_and(|record| first_seq_of(&record) > needed) {
+            return Err(Failure::Halt(format!(
+                "{}: begins after seq {}, which the archive of {} needs next. What lies between is lost here",
+                self.lane,
+                self.assembly.needs(),
+                self.origin
+            )));
+        }
+        let at = first.get(0).map_or(0, |record| record.offset);
         self.claim.start_at(&self.lane, at)?;
         Ok(at)
     }
 
-    /// The first record at `from` or, if that is trimmed, at the lane's start.
+    /// The first record at `from` or, if that is trimmed, at the lane's start. Empty if there is none.
     fn first_from(&mut self, from: u64) -> Result<Batch, Failure> {
-        let (one, mut first) = (Limit { records: 1, bytes: 1 }, Batch::new());
-        if let Err(error) = self.archiver.stream.read(&self.lane, from, &mut first, one, Duration::ZERO) {
-            // Trimmed, or a hint that was kept for another topic of this name.
-            let Kind::OutOfRange { start, .. } = error.kind() else { return Err(error.into()) };
-            self.archiver.stream.read(&self.lane, start, &mut first, one, LOOK)?;
+        let (stream, mut first) = (&self.archiver.stream, Batch::new());
+        if stream.last(&self.lane)?.last().is_none_or(|last| last.offset < from) {
+            return Ok(first);
         }
-        Ok(first)
-    }
-
-    /// Whether reading from this record would leave out something that is needed.
-    fn is_past(&self, first: &Batch) -> bool {
-        first
-            .get(0)
-            .is_some_and(|record| crate::assembly::first_seq_of(&record) > Some(self.assembly.needs()))
+        if let Err(error) = stream.read(&self.lane, from, &mut first, ONE, PATIENCE) {
+            let Kind::OutOfRange { start, .. } = error.kind() else { return Err(error.into()) };
+            stream.read(&self.lane, start, &mut first, ONE, PATIENCE)?;
+        }
+        match first.is_empty() {
+            false => Ok(first),
+            true => {
+                Err(Failure::Retry(format!("{}: what stands at {from} could not be read in time", self.lane)))
+            }
+        }
     }
 
     fn write(&mut self, ready: Ready) -> Result<(), Failure> {
@@ -234,7 +236,7 @@ impl Lag<'_> {
         Ok(last.last().is_none_or(|record| record.offset < next))
     }
 
-    fn count(&self, segment: Option<&crate::assembly::Segment>, checkpoint: &Checkpoint) {
+    fn count(&self, segment: Option<&Segment>, checkpoint: &Checkpoint) {
         if let Some(segment) = segment {
             self.metrics.segments.inc();
             self.metrics.events.inc_by(checkpoint.size - segment.first_seq.0);

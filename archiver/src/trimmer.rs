@@ -14,6 +14,8 @@ use tracing::{debug, warn};
 use crate::role;
 
 const EVERY: Duration = Duration::from_secs(2);
+/// How long a record that is there may take to be read.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Trims audit.sealed and audit.events of `chains` chains.
 pub struct Trimmer {
@@ -51,13 +53,7 @@ impl Trimmer {
             return Ok(());
         };
         let mut batch = Batch::new();
-        match self.stream.read(
-            &sealed,
-            position - 1,
-            &mut batch,
-            Limit { records: 1, bytes: 1 },
-            Duration::ZERO,
-        ) {
+        match self.stream.read(&sealed, position - 1, &mut batch, Limit { records: 1, bytes: 1 }, PATIENCE) {
             // Trimmed further by somebody else already.
             Err(error) if matches!(error.kind(), Kind::OutOfRange { .. }) => return Ok(()),
             other => other?,

@@ -7,22 +7,26 @@ use std::thread;
 
 use archiver::Archiver;
 use chainer::{Chainer, Policy};
+use prometheus::Registry;
 use runtime::{Clock, Failure, Stop, SystemClock};
 use schemas::framing::SCHEMA_HEADER;
-use schemas::{AuditEvent, Head, Signing, event_schema_hash};
+use schemas::{AuditEvent, Head, Micros, Signing, event_schema_hash};
 use store::Store;
-use stream::{Batch, Log, topics};
+use stream::memory::Memory;
+use stream::{Batch, Log, Stream, topics};
 use tempfile::TempDir;
 
 pub const ORIGIN: &str = "acme.example/audit";
 
-pub struct Rig {
-    pub stream: stream::memory::Memory,
+pub struct Rig<S = Memory> {
+    pub stream: Arc<S>,
     pub store: store::memory::Memory,
     pub clock: Arc<dyn Clock>,
     pub policy: Policy,
     pub chains: u32,
     pub guards: TempDir,
+    /// Of the chainer that was made last.
+    pub registry: Mutex<Registry>,
 }
 
 pub fn signing() -> Signing {
@@ -36,8 +40,15 @@ impl Rig {
 
     pub fn with_clock(chains: u32, clock: Arc<dyn Clock>) -> Rig {
         let lanes = [topics::EVENTS, topics::REJECTED, topics::SEALED].map(|topic| (topic, chains));
+        Rig::on(Memory::new(&lanes, clock.clone()), chains, clock)
+    }
+}
+
+impl<S: Stream + 'static> Rig<S> {
+    /// Over any stream that has the topics.
+    pub fn on(stream: S, chains: u32, clock: Arc<dyn Clock>) -> Rig<S> {
         Rig {
-            stream: stream::memory::Memory::new(&lanes, clock.clone()),
+            stream: Arc::new(stream),
             store: store::memory::Memory::new(clock.clone()),
             clock,
             policy: Policy {
@@ -49,11 +60,19 @@ impl Rig {
             },
             chains,
             guards: tempfile::tempdir().unwrap(),
+            registry: Mutex::default(),
         }
     }
 
     pub fn begin(&self) -> Result<Vec<String>, Failure> {
-        chainer::write_genesis(&self.stream, &self.store, self.guards.path(), ORIGIN, self.chains, &signing())
+        chainer::write_genesis(
+            &*self.stream,
+            &self.store,
+            self.guards.path(),
+            ORIGIN,
+            self.chains,
+            &signing(),
+        )
     }
 
     /// The name of chain 0.
@@ -61,39 +80,33 @@ impl Rig {
         format!("{ORIGIN}/0")
     }
 
-    /// How many events are sealed, as the last Head says.
+    /// How many events of chain 0 are sealed, as its last Head says.
     pub fn size(&self) -> u64 {
-        let last = self.stream.last(&topics::sealed(0)).unwrap();
+        self.size_of(0)
+    }
+
+    /// The same of any chain.
+    pub fn size_of(&self, chain: u32) -> u64 {
+        let last = self.stream.last(&topics::sealed(chain)).unwrap();
         last.last().map_or(0, |record| Head::parse(record.value.unwrap()).unwrap().size())
     }
 
     /// Appends events as the gateway does. Their ids are `e-<number>`.
     pub fn append(&self, chain: u32, numbers: std::ops::Range<u64>) {
-        self.append_to(&self.stream, chain, numbers);
+        self.append_named("e", chain, numbers);
     }
 
-    /// The same, to another stream.
-    pub fn append_to(&self, log: &dyn Log, chain: u32, numbers: std::ops::Range<u64>) {
-        let mut batch = Batch::new();
-        let lane = batch.lane(&topics::events(chain));
-        for n in numbers {
-            let id = format!("e-{n}");
-            let event = AuditEvent {
-                id: &id,
-                action: "test",
-                received_at: self.clock.wall(),
-                ..AuditEvent::default()
-            };
-            batch.push_with(lane, None, &[(SCHEMA_HEADER, event_schema_hash().bytes())], |out| {
-                event.encode(out)
-            });
-        }
-        log.append(&batch).unwrap();
+    /// The same, their ids `<name>-<number>`.
+    pub fn append_named(&self, name: &str, chain: u32, numbers: std::ops::Range<u64>) {
+        append(&*self.stream, name, chain, numbers, self.clock.wall());
     }
 
     pub fn chainer(&self) -> Chainer {
+        let registry = Registry::new();
+        let metrics = chainer::Metrics::register(&registry).unwrap();
+        *self.registry.lock().unwrap() = registry;
         Chainer {
-            stream: Arc::new(self.stream.clone()),
+            stream: self.stream.clone(),
             archive: Arc::new(self.store.clone()),
             guards: self.guards.path().to_owned(),
             signing: signing(),
@@ -101,13 +114,22 @@ impl Rig {
             policy: self.policy.clone(),
             clock: self.clock.clone(),
             about: Vec::new(),
-            metrics: chainer::Metrics::register(&prometheus::Registry::new()).unwrap(),
+            metrics,
         }
+    }
+
+    /// What the chainer says under that name, over all chains.
+    pub fn metric(&self, name: &str) -> f64 {
+        let families = self.registry.lock().unwrap().gather();
+        let family = families.iter().find(|family| family.name() == name);
+        family.map_or(0.0, |family| {
+            family.get_metric().iter().map(|metric| metric.get_gauge().get_value()).sum()
+        })
     }
 
     pub fn archiver(&self) -> Archiver {
         Archiver {
-            stream: Arc::new(self.stream.clone()),
+            stream: self.stream.clone(),
             store: Arc::new(self.store.clone()),
             origin: ORIGIN.to_owned(),
             clock: self.clock.clone(),
@@ -147,4 +169,16 @@ impl Rig {
     pub fn store(&self) -> &dyn Store {
         &self.store
     }
+}
+
+/// Appends events `<name>-<number>` to any stream.
+pub fn append(log: &dyn Log, name: &str, chain: u32, numbers: std::ops::Range<u64>, received_at: Micros) {
+    let mut batch = Batch::new();
+    let lane = batch.lane(&topics::events(chain));
+    for n in numbers {
+        let id = format!("{name}-{n}");
+        let event = AuditEvent { id: &id, action: "test", received_at, ..AuditEvent::default() };
+        batch.push_with(lane, None, &[(SCHEMA_HEADER, event_schema_hash().bytes())], |out| event.encode(out));
+    }
+    log.append(&batch).unwrap();
 }
