@@ -48,6 +48,15 @@ struct Threads {
     done: Vec<Box<dyn Claim>>,
 }
 
+/// What every thread of a stage is started with.
+struct Crew<'a, 'scope, 'env, F> {
+    role: &'a Role,
+    stop: &'env Stop,
+    body: F,
+    tell: Sender<Ended>,
+    scope: &'scope Scope<'scope, 'env>,
+}
+
 /// Runs `body` on every claim that this process wins, until `stop` is set and every body has returned Ok, or one
 /// says Halt: then the others are asked to stop as well and its reason is the answer. After a body says Retry its
 /// lane is claimed anew. `body` must return Ok soon after `stop` is set, having finished its work.
@@ -67,9 +76,10 @@ pub fn run_claims<'env>(
         done: Vec::new(),
     };
     thread::scope(|scope| {
+        let crew = Crew { role, stop, body, tell, scope };
         let mut backoff = Backoff::default();
         // Joining again is for errors of the member itself; those of a claim end that claim alone.
-        while let Err(failure) = share(groups, role, stop, &mut threads, &tell, scope, body) {
+        while let Err(failure) = crew.share(groups, &mut threads) {
             let wait = backoff.next_wait();
             let hopeless = matches!(failure, Failure::Halt(_)) || (stop.is_set() && threads.no_try_left());
             warn!(stage = role.group, "{failure}");
@@ -86,49 +96,55 @@ pub fn run_claims<'env>(
     }
 }
 
-/// One membership: hands out claims to threads until the stage may end.
-fn share<'scope, 'env: 'scope>(
-    groups: &dyn Groups,
-    role: &Role,
-    stop: &'env Stop,
-    threads: &mut Threads,
-    tell: &Sender<Ended>,
-    scope: &'scope Scope<'scope, 'env>,
-    body: impl Fn(&mut dyn Claim) -> Result<(), Failure> + Sync + Copy + Send + 'env,
-) -> Result<(), Failure> {
-    let mut member = groups.join(role)?;
-    let mut quiet_polls = 0;
-    loop {
-        match member.poll(POLL)? {
-            None => quiet_polls += 1,
-            Some(mut claim) => {
-                quiet_polls = 0;
-                threads.running += 1;
-                let pause = threads.pauses.entry(claim.lanes().to_vec()).or_default().next_wait();
-                let (tell, stage) = (tell.clone(), role.group.clone());
-                scope.spawn(move || {
-                    let lanes: Vec<String> = claim.lanes().iter().map(ToString::to_string).collect();
-                    let lanes = lanes.join(",");
-                    info!(stage, lanes, "claimed");
-                    let well = Deadline::after(WAS_WELL);
-                    let result = halt_on_panic(&lanes, || body(&mut *claim));
-                    match &result {
-                        Err(Failure::Retry(why)) => {
-                            warn!(stage, lanes, "will try again: {why}");
-                            stop.wait(pause);
-                        }
-                        Err(halt) => error!(stage, lanes, "{halt}"),
-                        Ok(()) => {}
-                    }
-                    let _ = tell.send(Ended { result, claim, was_well: well.passed() });
-                });
+impl<'scope, 'env: 'scope, F> Crew<'_, 'scope, 'env, F>
+where
+    F: Fn(&mut dyn Claim) -> Result<(), Failure> + Sync + Copy + Send + 'env,
+{
+    /// One membership: hands out claims to threads until the stage may end.
+    fn share(&self, groups: &dyn Groups, threads: &mut Threads) -> Result<(), Failure> {
+        let mut member = groups.join(self.role)?;
+        let mut quiet_polls = 0;
+        loop {
+            match member.poll(POLL)? {
+                None => quiet_polls += 1,
+                Some(claim) => {
+                    quiet_polls = 0;
+                    let pause = threads.pauses.entry(claim.lanes().to_vec()).or_default().next_wait();
+                    self.work_on(claim, pause)?;
+                    threads.running += 1;
+                }
+            }
+            threads.collect(self.stop);
+            let idle = threads.running == 0 && quiet_polls >= QUIET_POLLS;
+            if self.stop.is_set() && (idle || threads.running == 0 && threads.no_try_left()) {
+                return Ok(());
             }
         }
-        threads.collect(stop);
-        let idle = threads.running == 0 && quiet_polls >= QUIET_POLLS;
-        if stop.is_set() && (idle || threads.running == 0 && threads.no_try_left()) {
-            return Ok(());
-        }
+    }
+
+    /// Runs the body on a thread of its own, named for the first of its lanes.
+    fn work_on(&self, mut claim: Box<dyn Claim>, pause: Duration) -> Result<(), Failure> {
+        let (stage, stop, body, tell) = (self.role.group.clone(), self.stop, self.body, self.tell.clone());
+        let first = claim.lanes().first().map_or(0, |lane| lane.partition);
+        let name = format!("{}-{first}", stage.trim_start_matches("sealog."));
+        let work = move || {
+            let lanes: Vec<String> = claim.lanes().iter().map(ToString::to_string).collect();
+            let lanes = lanes.join(",");
+            info!(stage, lanes, "claimed");
+            let well = Deadline::after(WAS_WELL);
+            let result = halt_on_panic(&lanes, || body(&mut *claim));
+            match &result {
+                Err(Failure::Retry(why)) => {
+                    warn!(stage, lanes, "will try again: {why}");
+                    stop.wait(pause);
+                }
+                Err(halt) => error!(stage, lanes, "{halt}"),
+                Ok(()) => {}
+            }
+            let _ = tell.send(Ended { result, claim, was_well: well.passed() });
+        };
+        let begun = thread::Builder::new().name(name).spawn_scoped(self.scope, work);
+        begun.map(drop).map_err(|error| Failure::Retry(format!("no thread for a claim: {error}")))
     }
 }
 
