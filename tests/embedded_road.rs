@@ -146,7 +146,7 @@ fn when_the_archive_is_gone_a_stop_says_what_waits_and_the_next_start_archives_i
     assert_eq!(up.post(r#"{"id":"meanwhile","action":"a"}"#).0, 202);
     let (status, last_words) = up.stop_at_once();
     assert_eq!(status.code(), Some(0), "{last_words}");
-    assert!(last_words.contains("events wait, sealed and durable"), "{last_words}");
+    assert!(last_words.contains("Events that wait, sealed and durable: "), "{last_words}");
 
     fs::rename(&copy, &archive).unwrap();
     let up = Up::start(folder.path(), &[]);

@@ -200,11 +200,11 @@ fn say_how_it_ended(archiver: &Archiver, halted: Option<Failure>) -> ExitCode {
     }
     let words = if waiting > 0 || archiver.abandon.is_set() {
         format!(
-            "Stopped. The archive could not be reached: {waiting} events wait, sealed and durable; they are archived \
-                 at the next start."
+            "Stopped. The archive could not be reached. Events that wait, sealed and durable: {waiting}; they are \
+             archived at the next start."
         )
     } else {
-        format!("Stopped. Everything is sealed and archived: {archived} events in all.")
+        format!("Stopped. Everything is sealed and archived. Events in all: {archived}.")
     };
     // Whoever started us may have closed our output; that is no failure.
     let _ = writeln!(std::io::stdout(), "{words}");
