@@ -7,11 +7,14 @@ mod telemetry;
 
 use std::io::Write;
 use std::net::TcpListener;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
+use ingestor::gateway::{GatewayConfig, Tls, Tokens};
 use runtime::SystemClock;
+use schemas::Vkey;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use store::Store;
@@ -20,11 +23,8 @@ use stream::Stream;
 use stream::embedded::{Embedded, Options};
 use stream::topics;
 
-use ingestor::gateway::{GatewayConfig, Tls, Tokens};
-
-use crate::config::{Archive, Config};
-
 use self::stages::{Ground, Stages};
+use crate::config::{Archive, Config};
 
 pub use folder::{Folder, make_key, read_key};
 pub use telemetry::begin as begin_telemetry;
@@ -50,45 +50,66 @@ pub fn up(config: &Config) -> Result<ExitCode> {
     let scheme = if config.http.tls.is_some() { "https" } else { "http" };
     let url = format!("{scheme}://{address}");
     folder.say_who(&url)?;
+    let (ground, place) = ground(config, &folder)?;
+    let stages = Stages::prepare(config, gateway, ground)?;
+    // Whoever started us may have closed our output; that is no failure.
+    let _ = writeln!(std::io::stdout(), "{}", greeting(&url, config.chains, &place));
+    stages.run(listener, signals)
+}
 
+/// Where things are, and what was made just now.
+struct Place {
+    origin: String,
+    archive: PathBuf,
+    key: PathBuf,
+    key_is_new: bool,
+    chains_are_new: bool,
+    vkey: Vkey,
+}
+
+/// Opens the archive and the log, and makes key and genesis where there is nothing yet.
+fn ground(config: &Config, folder: &Folder) -> Result<(Ground, Place)> {
     let clock = Arc::new(SystemClock);
     folder.keep_chains(config.chains)?;
-    let (archive, archive_shown) = open_archive(config)?;
-    let log: Arc<dyn Stream> = Arc::new(open_log(config, &folder, clock.clone())?);
+    let (store, archive) = open_archive(config)?;
+    let stream: Arc<dyn Stream> = Arc::new(open_log(config, folder, clock.clone())?);
     let origin = folder.origin(config.origin.as_deref())?;
-    let nothing_sealed =
-        (0..config.chains).map(|chain| log.last(&topics::sealed(chain))).collect::<Result<Vec<_>, _>>()?;
-    let nothing_sealed = nothing_sealed.iter().all(|last| last.is_empty());
-    let (signing, key_path, key_is_new) = folder.key(config.chainer_key.as_deref(), nothing_sealed)?;
+    let mut nothing_sealed = true;
+    for chain in 0..config.chains {
+        nothing_sealed &= stream.last(&topics::sealed(chain))?.is_empty();
+    }
+    let (signing, key, key_is_new) = folder.key(config.chainer_key.as_deref(), nothing_sealed)?;
     let guards = folder.folder("guards")?;
-    let begun = chainer::write_genesis(&*log, &*archive, &guards, &origin, config.chains, &signing)?;
+    let begun = chainer::write_genesis(&*stream, &*store, &guards, &origin, config.chains, &signing)?;
     let vkey = signing.vkey(&chainer::chain_origin(&origin, 0));
+    let place =
+        Place { origin: origin.clone(), archive, key, key_is_new, chains_are_new: !begun.is_empty(), vkey };
+    Ok((Ground { stream, store, clock, origin, signing, guards }, place))
+}
 
-    let ground = Ground { stream: log, store: archive, clock, origin: origin.clone(), signing, guards };
-    let stages = Stages::prepare(config, gateway, ground)?;
-    let key_made = if key_is_new { " (new: keep a copy, it cannot be made again)" } else { "" };
-    let chains = if begun.is_empty() { "" } else { " (new)" };
-    // Whoever started us may have closed our output; that is no failure.
-    let _ = writeln!(
-        std::io::stdout(),
+/// The first words: where things are, and what to try next.
+fn greeting(url: &str, chains: u32, place: &Place) -> String {
+    let program = std::env::args().next().unwrap_or_else(|| "sealog".to_owned());
+    let more = if chains > 1 { format!(" to {}", chains - 1) } else { String::new() };
+    let new_chains = if place.chains_are_new { " (new)" } else { "" };
+    let new_key = if place.key_is_new { " (new: keep a copy, it cannot be made again)" } else { "" };
+    let (archive, key, origin) = (place.archive.display(), place.key.display(), &place.origin);
+    format!(
         "Sealog {version} is up.
   events   {url}/v1/events
-  chain    {origin}/0{more}{chains}
-  archive  {archive_shown}
-  key      {key}{key_made}
+  chain    {origin}/0{more}{new_chains}
+  archive  {archive}
+  key      {key}{new_key}
   public   {vkey}
 
 Try:
   curl {url}/v1/events -H 'content-type: application/json' -d '{{\"action\":\"user.login\",\"actor\":\"alice\"}}'
-  {program} verify {archive_shown}        # about five seconds later
-  {program} cat {archive_shown} --where action=user.login
+  {program} verify {archive}        # about five seconds later
+  {program} cat {archive} --where action=user.login
 Stop with Ctrl-C: what was acknowledged is sealed and archived first.",
-        program = std::env::args().next().unwrap_or_else(|| "sealog".to_owned()),
         version = env!("CARGO_PKG_VERSION"),
-        more = if config.chains > 1 { format!(" to {}", config.chains - 1) } else { String::new() },
-        key = key_path.display(),
-    );
-    stages.run(listener, signals)
+        vkey = place.vkey,
+    )
 }
 
 fn listen(config: &Config) -> Result<TcpListener> {
@@ -98,7 +119,7 @@ fn listen(config: &Config) -> Result<TcpListener> {
     })
 }
 
-fn open_archive(config: &Config) -> Result<(Arc<dyn Store>, String)> {
+fn open_archive(config: &Config) -> Result<(Arc<dyn Store>, PathBuf)> {
     let path = match &config.archive {
         Archive::Directory(path) => path.clone().unwrap_or_else(|| config.data_dir.join("archive")),
         Archive::S3(url) => {
@@ -108,7 +129,7 @@ fn open_archive(config: &Config) -> Result<(Arc<dyn Store>, String)> {
     // Only the folder inside our own data folder is made: elsewhere a missing one may be a disk that is not mounted.
     let make_root = path.starts_with(&config.data_dir);
     let store = Directory::open(&path, store::directory::Options { make_root })?;
-    Ok((Arc::new(store), path.display().to_string()))
+    Ok((Arc::new(store), path))
 }
 
 fn open_log(config: &Config, folder: &Folder, clock: Arc<SystemClock>) -> Result<Embedded> {
