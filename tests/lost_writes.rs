@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use runtime::Failure;
+use stream::Log;
 
 use crate::harness::archive::{ids, own_acts};
 use crate::harness::rig::{ORIGIN, Rig};
@@ -108,4 +109,60 @@ fn a_genesis_that_was_lost_or_lost_its_answer_can_be_repeated() {
         rig.run().unwrap();
         holds_everything_once(&rig, &format!("genesis {fault:?}"));
     }
+}
+
+#[test]
+fn the_opening_of_a_second_chain_is_recorded_whatever_write_is_lost() {
+    let loaded = || {
+        let rig = Rig::new(2);
+        rig.begin().unwrap();
+        rig.append(0, 0..2);
+        rig.append(1, 0..2);
+        rig
+    };
+    let holds = |rig: &Rig, what: &str| {
+        // The opening may come after the chainer has ended: then the next start seals it.
+        rig.run().unwrap();
+        rig.run().unwrap();
+        assert_eq!(ids(rig.store(), &format!("{ORIGIN}/1")), ["e-0", "e-1"], "{what}");
+        assert!(own_acts(rig.store(), &rig.chain(), "sealog.chain_opened") >= 1, "{what}: no opening");
+        verified(rig.store(), what);
+    };
+    let rig = loaded();
+    let before = rig.stream.writes();
+    rig.run().unwrap();
+    let (archive_writes, stream_writes) = (0..rig.store.writes(), before..rig.stream.writes());
+    holds(&rig, "no fault");
+    assert_eq!(own_acts(rig.store(), &rig.chain(), "sealog.chain_opened"), 1, "once, if nothing fails");
+    for fault in [store::memory::Fault::Lost, store::memory::Fault::AnswerLost] {
+        for_each_write(archive_writes.clone(), |write| {
+            let rig = loaded();
+            rig.store.fail_write(write, fault);
+            holds(&rig, &format!("archive write {write} {fault:?}"));
+        });
+    }
+    for fault in stream::memory::Fault::ALL {
+        for_each_write(stream_writes.clone(), |write| {
+            let rig = loaded();
+            rig.stream.fail(write, fault);
+            holds(&rig, &format!("stream write {write} {fault:?}"));
+        });
+    }
+}
+
+#[test]
+fn an_archiver_that_died_before_the_opening_was_recorded_records_it_when_it_comes_back() {
+    let rig = Rig::new(2);
+    rig.begin().unwrap();
+    rig.run().unwrap();
+    // As if it had died between checkpoints/0 and `checkpoint`.
+    assert!(rig.store.remove(&format!("{ORIGIN}/1/checkpoint")));
+    let last = || rig.stream.last(&stream::topics::events(0)).unwrap().last().map(|record| record.offset);
+    let before = last();
+    let stop = runtime::Stop::new();
+    stop.set();
+    rig.archiver().run(&stop).unwrap();
+    assert!(last() > before, "the opening was appended");
+    rig.run().unwrap();
+    verified(rig.store(), "after the opening came late");
 }

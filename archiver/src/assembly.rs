@@ -124,6 +124,11 @@ impl Assembly {
         cut.or(self.open.as_ref()).map(|open| open.first_sealed_at)
     }
 
+    /// Whether the archive has a Checkpoint of it, be it of size 0.
+    pub fn is_archived(&self) -> bool {
+        self.archived.is_some()
+    }
+
     /// How many links were taken.
     pub fn size(&self) -> u64 {
         self.walk.as_ref().map_or(0, |walk| walk.tree().size())

@@ -99,6 +99,9 @@ impl Archiver {
 
 impl Lag<'_> {
     fn run(&mut self, stop: &Stop) -> Result<(), Failure> {
+        if self.assembly.is_archived() {
+            self.announce()?;
+        }
         let mut next = self.start()?;
         let (mut taken, mut ready) = (Batch::new(), Vec::new());
         loop {
@@ -162,8 +165,7 @@ impl Lag<'_> {
     }
 
     fn write(&mut self, ready: Ready) -> Result<(), Failure> {
-        let writing =
-            Writing { store: &*self.archiver.store, layout: &self.layout, abandon: &self.archiver.abandon };
+        let writing = self.writing();
         let (note, checkpoint, segment, places) = match ready {
             Ready::Key { note, first_size } => {
                 return writing.put_equal(&Place::Key(first_size), note.as_bytes());
@@ -175,13 +177,13 @@ impl Lag<'_> {
         timer.observe_duration();
         // If we die here, the hint is old: whoever comes next reads and skips more.
         if checkpoint.size == 0 {
-            self.open_chain(&writing, &checkpoint, &note)?;
+            self.announce()?;
         }
         let now = self.archiver.clock.wall();
         match self.hinted_at {
             Some(at) if now.0 - at.0 < HINT_EVERY_US => self.unhinted = Some(note),
             _ => {
-                writing.hint(&note)?;
+                self.writing().hint(&note)?;
                 (self.hinted_at, self.unhinted) = (Some(now), None);
             }
         }
@@ -190,19 +192,20 @@ impl Lag<'_> {
         Ok(())
     }
 
-    /// Chain 0 records the opening of every other chain. `checkpoint` does not exist before that is done: if we die
-    /// in between, it is done again, with the same id.
-    fn open_chain(&self, writing: &Writing<'_>, checkpoint: &Checkpoint, note: &str) -> Result<(), Failure> {
+    /// Chain 0 records the opening of every other chain, once that has its Checkpoint 0. `checkpoint` does not exist
+    /// before this is done: if we die in between, whoever comes next does it again, with the same id.
+    fn announce(&self) -> Result<(), Failure> {
+        let writing = self.writing();
         if self.lane.partition == 0 || writing.has_hint()? {
             return Ok(());
         }
+        let note = writing.read_note(&Place::Checkpoint(0))?;
         let id = derived_id(&[self.origin.as_bytes(), CHAIN_OPENED.as_bytes()]);
-        let (at, root) = (self.archiver.clock.wall(), checkpoint.root.to_string());
-        let attributes = [Attribute::text("checkpoint", note), Attribute::text("root", &root)];
+        let attributes = [Attribute::text("checkpoint", &note)];
         let act = OwnAct {
             action: CHAIN_OPENED,
             id: &id,
-            at,
+            at: self.archiver.clock.wall(),
             target: Some(&self.origin),
             trouble: None,
             attributes: &attributes,
@@ -212,19 +215,19 @@ impl Lag<'_> {
         opening.push_with(lane, None, &[(SCHEMA_HEADER, event_schema_hash().bytes())], |value| {
             act.encode(value)
         });
-        Ok(self.archiver.stream.append(&opening)?)
+        self.archiver.stream.append(&opening)?;
+        writing.hint(&note)
+    }
+
+    fn writing(&self) -> Writing<'_> {
+        Writing { store: &*self.archiver.store, layout: &self.layout, abandon: &self.archiver.abandon }
     }
 
     fn hint_if_due(&mut self, stopping: bool) -> Result<(), Failure> {
         let now = self.archiver.clock.wall();
         let due = stopping || self.hinted_at.is_none_or(|at| now.0 - at.0 >= HINT_EVERY_US);
         if let Some(note) = self.unhinted.take_if(|_| due) {
-            let writing = Writing {
-                store: &*self.archiver.store,
-                layout: &self.layout,
-                abandon: &self.archiver.abandon,
-            };
-            writing.hint(&note)?;
+            self.writing().hint(&note)?;
             self.hinted_at = Some(now);
         }
         Ok(())

@@ -3,6 +3,7 @@
 
 use runtime::{Backoff, Failure, Stop};
 use schemas::event::{EVENT_SCHEMA, event_schema_hash};
+use schemas::note::MAX_NOTE_BYTES;
 use schemas::{Checkpoint, Hash, Hashing, Layout, Place, SegmentFile, Trees};
 use store::{Keep, Kind, Store, Version};
 use tracing::{info, warn};
@@ -56,7 +57,7 @@ impl Writing<'_> {
     pub fn hint(&self, note: &str) -> Result<(), Failure> {
         let key = self.layout.key(&Place::Hint);
         self.patiently(|| {
-            let current = match self.store.get(&key, None, None, schemas::note::MAX_NOTE_BYTES as u64) {
+            let current = match self.store.get(&key, None, None, MAX_NOTE_BYTES as u64) {
                 Ok(object) => Some(object.tag),
                 Err(error) if error.kind() == Kind::Missing => None,
                 Err(error) => return Err(error),
@@ -76,6 +77,14 @@ impl Writing<'_> {
             Err(error) if error.kind() == Kind::Missing => Ok(false),
             Err(error) => Err(error),
         })
+    }
+
+    /// A note that is there.
+    pub fn read_note(&self, place: &Place) -> Result<String, Failure> {
+        let key = self.layout.key(place);
+        let note = self.patiently(|| self.store.get(&key, None, None, MAX_NOTE_BYTES as u64))?;
+        String::from_utf8(note.bytes)
+            .map_err(|_| Failure::Halt(format!("{key} is no note: run `sealog verify`")))
     }
 
     /// Puts an object whose bytes can only be these. If something else is there, halts.
