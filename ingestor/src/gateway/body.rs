@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use super::answer::Refusal;
 use super::waiting::{Reserved, Waiting};
 
-/// How much room a body of unknown length asks for at a time.
+/// How much room a body asks for at a time: what is only announced takes none from others.
 const STEP_BYTES: usize = 64 << 10;
 /// How long, at most, a body that nobody wants is listened to.
 const LISTEN: Duration = Duration::from_secs(2);
@@ -31,21 +31,21 @@ pub(super) async fn read(
         return Err(refuse(body, most, too_large(most)).await);
     }
     let exact = known.exact().is_some();
-    let Some(mut reserved) = waiting.reserve(if exact { least } else { STEP_BYTES }) else {
+    let room = |bytes: usize| {
+        let stepped = bytes.next_multiple_of(STEP_BYTES);
+        if exact { stepped.min(least) } else { stepped }
+    };
+    let Some(mut reserved) = waiting.reserve(room(1)) else {
         return Err(refuse(body, most, Refusal::busy()).await);
     };
-    let mut bytes = Vec::with_capacity(least);
+    let mut bytes = Vec::with_capacity(least.min(STEP_BYTES));
     let whole = timeout(time, async {
         while let Some(frame) = next(&mut body).await {
             let frame = frame.map_err(|_| cut_off())?;
             if bytes.len() + frame.len() > most {
                 return Err(too_large(most));
             }
-            if !reserved.grow_to((bytes.len() + frame.len()).next_multiple_of(if exact {
-                1
-            } else {
-                STEP_BYTES
-            })) {
+            if !reserved.grow_to(room(bytes.len() + frame.len())) {
                 return Err(Refusal::busy());
             }
             bytes.extend_from_slice(&frame);

@@ -100,6 +100,8 @@ impl Server {
             .timer(TokioTimer::new())
             .header_read_timeout(self.timeouts.header)
             .max_buf_size(BUFFER_BYTES)
+            // Who has sent all and says so still waits for the answer.
+            .half_close(true)
             .serve_connection(TokioIo::new(io), service);
         let mut connection = pin!(connection);
         let mut old = pin!(sleep(self.timeouts.connection));

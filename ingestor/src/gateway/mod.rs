@@ -91,7 +91,7 @@ impl Default for Timeouts {
             header: seconds(30),
             body: seconds(60),
             connection: seconds(600),
-            drain: seconds(20),
+            drain: seconds(5),
         }
     }
 }

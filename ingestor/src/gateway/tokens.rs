@@ -107,8 +107,9 @@ impl fmt::Debug for Tokens {
 fn check_producer(name: &str) -> Result<(), String> {
     let fits = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'.' | b'_' | b'-' | b'/' | b'@');
     if name.is_empty() || name.len() > MAX_PRODUCER_CHARS || !name.bytes().all(fits) {
+        // The name is not repeated: where the columns are swapped it is the token.
         return Err(format!(
-            "{name:?} cannot name a producer: letters, digits and . _ - / @, {MAX_PRODUCER_CHARS} at most"
+            "what follows the token cannot name a producer: letters, digits and . _ - / @, {MAX_PRODUCER_CHARS} at most"
         ));
     }
     if [ANONYMOUS, SEALOG].contains(&name) {

@@ -25,6 +25,8 @@ impl<'a> Reading<'a> {
         if whole.is_none() && [id, kind, name].iter().all(|field| self.member(*field).is_none()) {
             return Ok(None);
         }
+        // One that was sent empty is kept as it was sent.
+        let was_sent = whole.is_some();
         let mut party = whole.unwrap_or_default();
         let nameless = party.kind.is_none() && party.name.is_none();
         if (party.id.is_empty() || nameless)
@@ -39,7 +41,7 @@ impl<'a> Reading<'a> {
         if party.name.is_none() {
             party.name = self.text(name)?;
         }
-        let found = !party.id.is_empty() || party.kind.is_some() || party.name.is_some();
+        let found = was_sent || !party.id.is_empty() || party.kind.is_some() || party.name.is_some();
         Ok(found.then_some(party))
     }
 
