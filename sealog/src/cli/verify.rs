@@ -1,7 +1,7 @@
 //! `sealog verify`
 
 use std::fs;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -130,11 +130,14 @@ fn pinned(key: &str) -> Result<Vec<Vkey>> {
 
 fn read_small(path: &Path) -> Result<Vec<u8>> {
     let named = || path.display().to_string();
-    let size_bytes = fs::metadata(path).with_context(named)?.len();
-    if size_bytes > MAX_FILE_BYTES {
-        bail!("{} has {size_bytes} bytes: neither a key nor a checkpoint", named());
+    let mut bytes = Vec::new();
+    // What the file says of its size is not believed: that of a pipe or a device is 0.
+    let file = fs::File::open(path).with_context(named)?;
+    file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).with_context(named)?;
+    if bytes.len() as u64 > MAX_FILE_BYTES {
+        bail!("{} is longer than {MAX_FILE_BYTES} bytes: neither a key nor a checkpoint", named());
     }
-    fs::read(path).with_context(named)
+    Ok(bytes)
 }
 
 /// All of it at once, and on its way before the exit code says how it ended.

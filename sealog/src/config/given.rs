@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Result, anyhow, bail};
 use toml::Value;
 
 use super::quantity::{duration_us, size_bytes};
@@ -28,7 +28,11 @@ pub struct Given {
 impl Given {
     /// The text of a file called `file`, with the environment laid over it.
     pub fn parse(file: &str, toml: &str, env: impl IntoIterator<Item = (String, String)>) -> Result<Given> {
-        let table: toml::Table = toml.parse().with_context(|| format!("{file} is no TOML"))?;
+        // The parser's own text shows the line, and that may hold a password.
+        let table: toml::Table = toml.parse().map_err(|error: toml::de::Error| {
+            let before = error.span().map_or("", |span| &toml[..span.start.min(toml.len())]);
+            anyhow!("{file}, line {}: no TOML: {}", before.matches('\n').count() + 1, error.message())
+        })?;
         let mut given = Given { file: file.to_owned(), ..Given::default() };
         given.flatten("", table);
         for (name, value) in env {
@@ -98,7 +102,8 @@ impl Given {
         match self.take(key) {
             None => Ok(None),
             Some(Value::String(text)) if !text.is_empty() => Ok(Some(text)),
-            Some(other) => Err(self.wrong(key, &shown(&other), "a text in quotes")),
+            // It may be a secret in the wrong form: only what it is, is said.
+            Some(other) => Err(self.wrong(key, other.type_str(), "a text in quotes")),
         }
     }
 

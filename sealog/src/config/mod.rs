@@ -224,6 +224,8 @@ mod tests {
         assert!(e.contains("SEALOG_HTTP_LISTN") && e.contains("SEALOG_HTTP_LISTEN"), "{e}");
         let e = error("[archive]\nurl = \"ftp:x\"\n", &[]);
         assert!(e.contains("archive.url") && e.contains("file:DIR"), "{e}");
-        assert!(error("chains = [", &[]).contains("sealog.toml"));
+        let e = error("chains = 1\n[kafka]\nproperties = { \"sasl.password\" = \"hunter2 }\n", &[]);
+        assert!(e.contains("sealog.toml, line 3") && !e.contains("hunter2"), "{e}");
+        assert!(!error("[http]\ntokens = [\"hunter2\"]\n", &[]).contains("hunter2"));
     }
 }
