@@ -284,7 +284,7 @@ fn schema_like() -> impl Strategy<Value = Value> {
     leaf.prop_recursive(6, 60, 6, move |inner| {
         let entry = (keys.clone(), inner.clone()).prop_map(|(key, value)| (key.to_owned(), value));
         prop_oneof![
-            1 => prop::collection::vec(inner, 0..5).prop_map(Value::from),
+            1 => prop::collection::vec(inner, 1..5).prop_map(Value::from),
             3 => prop::collection::vec(entry, 0..6).prop_map(|entries| Value::Object(entries.into_iter().collect())),
         ]
     })
@@ -307,19 +307,22 @@ fn name_apart(schema: &mut Value, names: &mut usize) {
 
 /// Schemas that hold together.
 fn schema() -> impl Strategy<Value = Value> {
-    const PRIMITIVES: [&str; 8] = ["null", "boolean", "int", "long", "float", "double", "bytes", "string"];
+    const PRIMITIVES: [&str; 7] = ["boolean", "int", "long", "float", "double", "bytes", "string"];
     let leaf = prop_oneof![
         prop::sample::select(&PRIMITIVES[..]).prop_map(Value::from),
         Just(serde_json::json!({"type": "long", "logicalType": "timestamp-micros"})),
-        (0u64..20)
+        (1u64..20)
             .prop_map(|size| serde_json::json!({"type": "fixed", "name": format!("F{size}"), "size": size})),
         Just(serde_json::json!({"type": "enum", "name": "E", "symbols": ["a", "b"]})),
     ];
     leaf.prop_recursive(5, 40, 5, |inner| {
         prop_oneof![
             inner.clone().prop_map(|items| serde_json::json!({"type": "array", "items": items})),
-            prop::collection::vec(inner.clone(), 1..4).prop_map(Value::from),
-            prop::collection::vec(inner, 0..5).prop_map(|types| {
+            prop::collection::vec(inner.clone(), 1..4).prop_map(|mut branches| {
+                branches.insert(0, "null".into());
+                Value::from(branches)
+            }),
+            prop::collection::vec(inner, 1..5).prop_map(|types| {
                 let field =
                     |(n, of): (usize, &Value)| serde_json::json!({"name": format!("f{n}"), "type": of});
                 let fields: Vec<Value> = types.iter().enumerate().map(field).collect();

@@ -11,7 +11,7 @@ use crate::finding::Findings;
 use crate::inventory::{Names, SegmentName};
 use crate::keys::KeyRing;
 use crate::known::pinned_for;
-use crate::openings::Opening;
+use crate::openings::{Opening, records_openings};
 use crate::plan::Plan;
 use crate::reading::{self, MAX_CHECKPOINT, MAX_KEY_NOTE, MAX_SCHEMA, MAX_SEGMENT_BYTES};
 use crate::report::{ChainReport, KeyReport, KnownReport, Notice, Uncovered, Verdict};
@@ -256,6 +256,13 @@ impl<'a> ChainCheck<'a> {
                 self.gone_before, self.gone_before
             );
             self.notice("old-segments-gone", text);
+            if records_openings(self.origin) {
+                let text = format!(
+                    "which other chains were opened before seq {} is not to be seen either: name them by --known",
+                    self.gone_before
+                );
+                self.notice("openings-gone", text);
+            }
         }
         if let Some((_, last)) = self.sealed.filter(|(_, last)| *last > self.options.now) {
             let text = format!(

@@ -1,6 +1,6 @@
 //! What is in the archive, by name: a listing sorted into chains. It is kept as numbers, 40 bytes a segment.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemas::note::check_name;
 use schemas::{Hash, Micros, Place, Seq};
@@ -63,7 +63,12 @@ impl Inventory {
                 }
             };
             for entry in &page.entries {
-                if entry.key <= after {
+                // Two names that are not UTF-8 may be spelled alike; both are junk.
+                if entry.key == after {
+                    findings.add(unknown(&entry.key));
+                    continue;
+                }
+                if entry.key < after {
                     findings.add(unread("a listing that does not go forward".to_owned()).at(&entry.key));
                     return inventory;
                 }
@@ -99,13 +104,11 @@ impl Inventory {
 
     /// Chains inside another's reserved folders are not chains; nor is what has neither keys nor links.
     fn settled(mut self, findings: &mut Findings) -> Inventory {
-        let origins: Vec<String> = self.chains.keys().cloned().collect();
+        let origins: BTreeSet<String> = self.chains.keys().cloned().collect();
         let is_reserved = |origin: &str| {
-            let inside = |other: &String| {
-                let rest = origin.strip_prefix(other.as_str());
-                rest.is_some_and(|rest| rest.starts_with("/probe/") || rest.starts_with("/cosignatures/"))
-            };
-            origins.iter().any(inside)
+            ["/probe/", "/cosignatures/"]
+                .iter()
+                .any(|folder| origin.match_indices(folder).any(|(at, _)| origins.contains(&origin[..at])))
         };
         self.chains.retain(|origin, names| {
             if is_reserved(origin) {

@@ -166,7 +166,7 @@ pub struct Uncovered {
 /// Something worth knowing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Notice {
-    /// Its name: not-covered, old-segments-gone, ahead-of-clock, not-compared, links-apart.
+    /// Its name: not-covered, old-segments-gone, openings-gone, ahead-of-clock, not-compared, links-apart.
     pub kind: &'static str,
     /// The chain.
     pub chain: String,

@@ -217,7 +217,7 @@ impl Following<'_, '_> {
         if self.is_clean && self.position.is_some() && self.input.roots_at.contains(&size) {
             self.summary.roots.push((size, self.walk.tree().root()));
         }
-        if self.input.wants_openings && self.summary.openings.len() < MAX_OPENINGS {
+        if self.input.wants_openings && followed.is_ok() && self.summary.openings.len() < MAX_OPENINGS {
             let opened = opened_in(self.shape, sealed.event_bytes);
             let opening = |origin| Opening { origin, seq, key: self.input.key.to_owned() };
             self.summary.openings.extend(opened.map(opening));

@@ -170,6 +170,14 @@ impl ChainCheck<'_> {
             let finding = Finding::of(Check::SplitView, say(noted.root), say(own.root));
             self.findings.add(about(finding).proved_by([note.clone(), own_note.clone()]));
         }
+        if let (Some((noted, note)), Some((own, own_note))) = (&note, &own)
+            && noted.root == own.root
+            && note != own_note
+        {
+            let expected = format!("the bytes of the checkpoint of size {}", span.end);
+            let finding = Finding::of(Check::SegmentHeader, expected, "another signature of the same");
+            self.findings.add(about(finding));
+        }
         let signed = note.or(own);
         self.findings.append(summary.findings);
         let room = MAX_OPENINGS.saturating_sub(self.openings.len());

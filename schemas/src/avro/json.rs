@@ -8,8 +8,17 @@ use super::shape::choose;
 use super::{Input, Logical, Shape};
 use crate::{Malformed, Micros};
 
+/// No datum that is shown has more values: a hostile schema could make gigabytes of JSON of a small one.
+const MAX_VALUES: usize = 1 << 20;
+
 /// Reads one datum.
 pub fn to_json(shape: &Shape, input: &mut Input<'_>) -> Result<Value, Malformed> {
+    let mut values_left = MAX_VALUES;
+    value(shape, input, &mut values_left)
+}
+
+fn value(shape: &Shape, input: &mut Input<'_>, values_left: &mut usize) -> Result<Value, Malformed> {
+    *values_left = values_left.checked_sub(1).ok_or_else(|| input.malformed("more values than are shown"))?;
     Ok(match shape {
         Shape::Null => Value::Null,
         Shape::Boolean => input.bool()?.into(),
@@ -28,16 +37,16 @@ pub fn to_json(shape: &Shape, input: &mut Input<'_>) -> Result<Value, Malformed>
         Shape::Array(item) => {
             let mut items = Vec::new();
             input.array_of(|input| {
-                items.push(to_json(item, input)?);
+                items.push(value(item, input, values_left)?);
                 Ok(())
             })?;
             items.into()
         }
-        Shape::Union(branches) => to_json(choose(input, branches)?, input)?,
+        Shape::Union(branches) => value(choose(input, branches)?, input, values_left)?,
         Shape::Record(fields) => {
             let mut record = Map::new();
             for (name, shape) in fields.iter() {
-                record.insert(name.clone(), to_json(shape, input)?);
+                record.insert(name.clone(), value(shape, input, values_left)?);
             }
             record.into()
         }

@@ -9,4 +9,4 @@ mod shape;
 pub use input::Input;
 pub use json::to_json;
 pub use output::{put_array, put_bool, put_bytes, put_long, put_opt, put_str};
-pub use shape::{Logical, Shape};
+pub use shape::{Logical, MAX_SCHEMA_BYTES, Shape};

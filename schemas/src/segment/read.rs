@@ -4,12 +4,15 @@
 use flate2::{Decompress, FlushDecompress, Status};
 
 use super::{BLOCK_BYTES, BLOCK_EVENTS, MAGIC, MAX_DATUM_BYTES, SegmentHeader, sync_marker};
+use crate::avro::MAX_SCHEMA_BYTES;
 use crate::avro::{Input, Shape};
 use crate::checkpoint::decimal;
 use crate::sealed::{SealedEvent, unwrap_schema};
 use crate::{Hash, Malformed, Seq};
 
 const FORMAT: &str = "segment";
+/// The longest value of the metadata: nothing longer is copied. The largest is the schema in its wrapper.
+const MAX_VALUE_BYTES: usize = MAX_SCHEMA_BYTES + 1024;
 
 /// A segment's header, and where its blocks are.
 #[derive(Clone, Debug)]
@@ -34,6 +37,9 @@ impl<'a> SegmentFile<'a> {
         for value in &mut values {
             input.bytes()?;
             *value = input.bytes()?;
+            if value.len() > MAX_VALUE_BYTES {
+                return Err(input.malformed("a value in the header is longer than any may be"));
+            }
         }
         let [schema, _, _, origin, first, last, prev, hash, checkpoint] = values;
         let bad = |what: &str| Malformed::new(FORMAT, 0, format!("{what} in the header cannot be read"));

@@ -117,7 +117,7 @@ impl Directory {
                     continue;
                 }
                 path.truncate(base.len());
-                path.push_str(&raw.to_string_lossy());
+                spell(raw.to_bytes(), &mut path);
                 let as_object = wanted.key(&path);
                 path.push('/');
                 let as_folder = wanted.folder(&path);
@@ -164,6 +164,17 @@ fn is_file(stat: &Stat) -> bool {
 
 fn entry(key: String, size_bytes: u64, modified: Micros) -> Entry {
     Entry { key, size_bytes, version: Version::default(), newest: true, delete_marker: false, modified }
+}
+
+/// A name as it is listed. Bytes that are not UTF-8 stand as U+FFFD and their hex, so that two such names differ.
+fn spell(name: &[u8], path: &mut String) {
+    for part in name.utf8_chunks() {
+        path.push_str(part.valid());
+        if !part.invalid().is_empty() {
+            path.push('\u{fffd}');
+            path.push_str(&schemas::hex(part.invalid()));
+        }
+    }
 }
 
 #[cfg(test)]
