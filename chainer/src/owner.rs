@@ -99,7 +99,10 @@ impl<'a> Owner<'a> {
         }
         let mut start = start;
         loop {
-            if !self.clock_is_believed() {
+            self.take(stop)?;
+            // The very reading that was checked is the one that is sealed with: the clock may move at any moment.
+            let now = self.tools.clock.wall();
+            if !self.clock_is_believed(now) {
                 if stop.wait(Duration::from_secs(1)) {
                     return Err(Failure::Halt(
                         "stopped while the clock was not believed: events wait unsealed".into(),
@@ -107,8 +110,6 @@ impl<'a> Owner<'a> {
                 }
                 continue;
             }
-            self.take(stop)?;
-            let now = self.tools.clock.wall();
             if self.chain.must_cut_before(now) {
                 self.commit(Cut::Alone)?;
             } else if let Some(about) = start.take() {
@@ -212,9 +213,9 @@ impl<'a> Owner<'a> {
         Ok(())
     }
 
-    /// Whether something may be sealed at the time that the clock shows.
-    fn clock_is_believed(&mut self) -> bool {
-        let (wall, boot) = (self.tools.clock.wall(), self.tools.clock.boot());
+    /// Whether something may be sealed at the time that the clock showed.
+    fn clock_is_believed(&mut self, wall: Micros) -> bool {
+        let boot = self.tools.clock.boot();
         let refused = self.watch.check(wall, boot, self.chain.last_sealed_at());
         let was_believed = self.metrics.clock_refused.get() == 0;
         self.metrics.clock_refused.set(i64::from(refused.is_some()));
