@@ -128,7 +128,8 @@ impl Lag<'_> {
     /// lane's start. From there everything archived is read and skipped, so a wrong hint costs time only.
     fn start(&mut self) -> Result<u64, Failure> {
         let needed = Some(self.assembly.needs());
-        let hint = self.archiver.stream.position(&role(), &self.lane)?.unwrap_or(0);
+        let hint =
+            self.archiver.stream.positions(&role().group, std::slice::from_ref(&self.lane))?[0].unwrap_or(0);
         let mut first = self.first_from(hint)?;
         if first.get(0).is_none_or(|record| first_seq_of(&record) > needed) {
             first = self.first_from(0)?;

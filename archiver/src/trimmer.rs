@@ -49,7 +49,9 @@ impl Trimmer {
     /// chain could not be opened.
     fn trim(&self, chain: u32) -> Result<(), Failure> {
         let sealed = topics::sealed(chain);
-        let Some(position) = self.stream.position(&role(), &sealed)?.filter(|position| *position > 0) else {
+        let Some(position) = self.stream.positions(&role().group, std::slice::from_ref(&sealed))?[0]
+            .filter(|position| *position > 0)
+        else {
             return Ok(());
         };
         let mut batch = Batch::new();

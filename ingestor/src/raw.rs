@@ -107,7 +107,7 @@ impl Ingestor {
 
     /// Where a lane goes on, and what of it is gone.
     fn open(&self, lane: Lane) -> Result<(u64, Source), Failure> {
-        let position = self.stream.position(&self.role(), &lane)?;
+        let position = self.stream.positions(GROUP, std::slice::from_ref(&lane))?[0];
         let one = Limit { records: 1, bytes: 1 };
         let probe = self.stream.read(&lane, position.unwrap_or(0), &mut Batch::new(), one, Duration::ZERO);
         let (start, gap) = match (probe.map_err(|e| (e.kind(), e)), position) {

@@ -179,7 +179,7 @@ fn records_that_were_deleted_unread_leave_an_event_that_says_so() {
     let ingestor = ingestor(&memory);
     put(&memory, 0, &[Some(b"{}"), Some(b"{}")]);
     run(&ingestor, &memory, 2).unwrap();
-    let position = memory.position(&ingestor.role(), &Lane::new(RAW, 0)).unwrap();
+    let position = memory.positions(&ingestor.role().group, &[Lane::new(RAW, 0)]).unwrap()[0];
     assert_eq!(position, Some(2));
     put(&memory, 0, &[Some(b"{}"), Some(b"{}"), Some(b"{\"action\":\"late\"}")]);
     memory.trim(&Lane::new(RAW, 0), 4).unwrap();

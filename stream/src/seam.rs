@@ -104,9 +104,9 @@ pub trait Groups: Send + Sync {
     /// Joins the processes of `role`.
     fn join(&self, role: &Role) -> Result<Box<dyn Member>>;
 
-    /// The position last committed for `lane` by the processes of `role`, where the stream keeps one. A hint: a
-    /// stage's truth is in its outputs.
-    fn position(&self, role: &Role, lane: &Lane) -> Result<Option<u64>>;
+    /// The positions last committed for each of `lanes` by the processes of `group`, where the stream keeps one. A
+    /// hint: a stage's truth is in its outputs.
+    fn positions(&self, group: &str, lanes: &[Lane]) -> Result<Vec<Option<u64>>>;
 }
 
 /// A stream is both.

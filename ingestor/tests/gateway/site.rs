@@ -83,8 +83,8 @@ impl Groups for Gated {
         self.0.memory.join(role)
     }
 
-    fn position(&self, role: &Role, lane: &Lane) -> Result<Option<u64>> {
-        self.0.memory.position(role, lane)
+    fn positions(&self, group: &str, lanes: &[Lane]) -> Result<Vec<Option<u64>>> {
+        self.0.memory.positions(group, lanes)
     }
 }
 

@@ -109,8 +109,8 @@ impl Groups for Damaged {
         self.0.join(role)
     }
 
-    fn position(&self, role: &Role, lane: &Lane) -> Result<Option<u64>> {
-        self.0.position(role, lane)
+    fn positions(&self, group: &str, lanes: &[Lane]) -> Result<Vec<Option<u64>>> {
+        self.0.positions(group, lanes)
     }
 }
 

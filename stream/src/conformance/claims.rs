@@ -235,7 +235,7 @@ pub fn a_reader_commits_positions(fixture: &dyn Fixture) {
     let lane = scene.source(0);
     scene.append(&lane, &["a", "b"]);
     let role = scene.role("archiver", Fence::Reader);
-    assert_eq!(scene.stream().position(&role, &lane).unwrap(), None);
+    assert_eq!(scene.stream().positions(&role.group, std::slice::from_ref(&lane)).unwrap(), [None]);
     let (member, mut claim) = scene.own(&role, &lane);
     for _ in 0..2 {
         let position = scene.take(&mut *claim, 1).last().unwrap().offset + 1;
@@ -246,7 +246,11 @@ pub fn a_reader_commits_positions(fixture: &dyn Fixture) {
     }
     drop((claim, member));
     let other = scene.role("another", Fence::Reader);
-    assert_eq!(scene.stream().position(&other, &lane).unwrap(), None, "a position of another group");
+    assert_eq!(
+        scene.stream().positions(&other.group, std::slice::from_ref(&lane)).unwrap(),
+        [None],
+        "a position of another group"
+    );
 }
 
 /// While the member still owns the lanes; and what was committed through the first is the truth for the second.

@@ -219,8 +219,10 @@ impl Scene {
     fn position_becomes(&self, role: &Role, lane: &Lane, expected: u64) {
         let deadline = Deadline::after(self.patience);
         loop {
-            let kept =
-                self.stream().position(role, lane).unwrap_or_else(|e| panic!("position of {lane}: {e}"));
+            let kept = self
+                .stream()
+                .positions(&role.group, std::slice::from_ref(lane))
+                .unwrap_or_else(|e| panic!("position of {lane}: {e}"))[0];
             if kept == Some(expected) {
                 return;
             }

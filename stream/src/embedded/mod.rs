@@ -200,8 +200,8 @@ impl Groups for Embedded {
         owners::join(&self.0, role)
     }
 
-    fn position(&self, role: &Role, lane: &Lane) -> Result<Option<u64>> {
-        Ok(self.0.owners.position(&role.group, lane))
+    fn positions(&self, group: &str, lanes: &[Lane]) -> Result<Vec<Option<u64>>> {
+        Ok(lanes.iter().map(|lane| self.0.owners.position(group, lane)).collect())
     }
 }
 

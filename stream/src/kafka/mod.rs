@@ -148,22 +148,24 @@ impl Groups for Kafka {
         Ok(Box::new(member::KafkaMember::join(Arc::clone(&self.settings), self.ear.clone(), role)?))
     }
 
-    fn position(&self, role: &Role, lane: &Lane) -> Result<Option<u64>> {
-        let failed =
-            |e| self.ear.explain(format!("the position of {} in {lane} was not read", role.group), e);
+    fn positions(&self, group: &str, lanes: &[Lane]) -> Result<Vec<Option<u64>>> {
+        let failed = |e| self.ear.explain(format!("the positions of {group} were not read"), e);
         let consumer: BaseConsumer<Ear> =
-            self.settings.reader(&role.group).create_with_context(self.ear.clone()).map_err(failed)?;
-        let found = consumer.committed_offsets(partition(lane, Offset::Invalid), self.settings.patience);
-        match found.map_err(failed)?.elements().first() {
-            Some(element) => {
-                element.error().map_err(failed)?;
-                Ok(match element.offset() {
-                    Offset::Offset(offset) => Some(offset as u64),
-                    _ => None,
-                })
-            }
-            None => Ok(None),
-        }
+            self.settings.reader(group).create_with_context(self.ear.clone()).map_err(failed)?;
+        let mut asked = TopicPartitionList::with_capacity(lanes.len());
+        lanes.iter().for_each(|lane| drop(asked.add_partition(&lane.topic, lane.partition as i32)));
+        let found = consumer.committed_offsets(asked, self.settings.patience).map_err(failed)?;
+        let position = |lane: &Lane| {
+            let Some(element) = found.find_partition(&lane.topic, lane.partition as i32) else {
+                return Ok(None);
+            };
+            element.error().map_err(failed)?;
+            Ok(match element.offset() {
+                Offset::Offset(offset) => Some(offset as u64),
+                _ => None,
+            })
+        };
+        lanes.iter().map(position).collect()
     }
 }
 

@@ -64,8 +64,8 @@ fn every_write_fails_in_every_way_it_is_told_to_and_only_that_one() {
         assert_eq!(claim.commit(&one(0, "b"), &position).unwrap_err().kind(), kind, "{fault:?}");
         assert_eq!(count(&memory, 0), 1 + done, "{fault:?}");
         assert_eq!(
-            memory.position(&chainer(), &position[0].0).unwrap(),
-            (done == 1).then_some(9),
+            memory.positions(&chainer().group, &[position[0].0.clone()]).unwrap(),
+            [(done == 1).then_some(9)],
             "{fault:?}"
         );
         assert_eq!(claim.commit(&one(0, "c"), &[]).unwrap_err().kind(), Kind::Lost, "the claim is dead");

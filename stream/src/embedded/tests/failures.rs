@@ -197,7 +197,7 @@ fn a_claim_whose_commit_failed_is_dead_and_the_truth_is_what_last_says() {
     disk.fail(Faults::default());
     assert_eq!(kind(claim.commit(&records(&lane(), &["a"]), &[])), Some(Kind::Lost));
     assert!(log.last(&lane()).unwrap().is_empty());
-    assert_eq!(log.position(&role, &lane()).unwrap(), None);
+    assert_eq!(log.positions(&role.group, &[lane()]).unwrap(), [None]);
     drop(claim);
     let mut claim = member.poll(Duration::ZERO).unwrap().unwrap();
     claim.commit(&records(&lane(), &["a"]), &[]).unwrap();
