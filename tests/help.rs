@@ -5,11 +5,16 @@ use std::path::Path;
 
 use crate::harness::process::{said, sealog};
 
+const COMMANDS: [&str; 13] = [
+    "", "up", "ingestor", "chainer", "archiver", "trimmer", "init", "doctor", "recover", "send", "verify",
+    "cat", "keygen",
+];
+
 #[test]
 fn the_help_of_each_command_is_as_checked_in() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden/help");
     let mut differ = Vec::new();
-    for command in ["", "up", "send", "verify", "cat", "keygen"] {
+    for command in COMMANDS {
         let args: Vec<&str> = [command, "--help"].into_iter().filter(|arg| !arg.is_empty()).collect();
         let output = sealog(&args);
         assert_eq!(output.status.code(), Some(0), "{command} --help");

@@ -4,12 +4,12 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
-use runtime::Failure;
+use runtime::{Failure, Stop};
 use stream::Log;
 
 use crate::harness::archive::{ids, own_acts};
 use crate::harness::rig::{ORIGIN, Rig};
-use crate::harness::verified;
+use crate::harness::{verified, wait_for};
 
 const EVENTS: u64 = 35;
 
@@ -97,13 +97,62 @@ fn each_write_to_the_archive_may_be_lost_or_lose_its_answer() {
     }
 }
 
+/// Lets an archiver do its first `writes` writes and then die. If `unheard`, it does not hear of the last of them.
+fn archive_and_die_after(rig: &Rig, writes: u64, unheard: bool) {
+    rig.store.end_writes_at(Some(writes));
+    if unheard {
+        rig.store.fail_write(writes - 1, store::memory::Fault::AnswerLost);
+    }
+    let (archiver, stop) = (rig.archiver(), Stop::new());
+    stop.set();
+    thread::scope(|scope| {
+        let archiving = scope.spawn(|| archiver.run(&stop));
+        let stands = || rig.store.writes() > writes || archiving.is_finished();
+        wait_for("it stands at the next write, or there is none", 30, || stands().then_some(()));
+        stop.abandon();
+        let ended = archiving.join().unwrap();
+        let is_done = rig.store.writes() == writes;
+        assert!(is_done == ended.is_ok(), "{writes} of {}: {ended:?}", rig.store.writes());
+        assert!(!matches!(ended, Err(Failure::Halt(_))), "{ended:?}");
+    });
+    rig.store.end_writes_at(None);
+}
+
+#[test]
+fn an_archiver_may_die_after_each_of_its_writes_and_another_goes_on() {
+    let sealed = || {
+        let (rig, stop) = (a_loaded_rig(), Stop::new());
+        stop.set();
+        rig.chainer().run(&stop).unwrap();
+        rig
+    };
+    let archive = |rig: &Rig| {
+        let stop = Stop::new();
+        stop.set();
+        rig.archiver().run(&stop).unwrap();
+    };
+    let rig = sealed();
+    archive(&rig);
+    let all = rig.store.writes();
+    assert!(all >= 3 + 1 + 4 * 3, "key, notes, schema, and three a segment: {all}");
+    for unheard in [false, true] {
+        for_each_write(u64::from(unheard)..all + 1, |writes| {
+            let rig = sealed();
+            archive_and_die_after(&rig, writes, unheard);
+            archive(&rig);
+            let heard = if unheard { ", the last of them unheard" } else { "" };
+            holds_everything_once(&rig, &format!("death after {writes} writes{heard}"));
+        });
+    }
+}
+
 #[test]
 fn a_genesis_that_was_lost_or_lost_its_answer_can_be_repeated() {
     use stream::memory::Fault;
     for fault in Fault::ALL {
         let rig = Rig::new(1);
         rig.stream.fail(0, fault);
-        assert!(matches!(rig.begin(), Err(Failure::Retry(_))), "{fault:?}");
+        assert!(matches!(rig.begin(), Err(Failure::Retry(_) | Failure::Lost(_))), "{fault:?}");
         rig.begin().unwrap();
         rig.append(0, 0..EVENTS);
         rig.run().unwrap();

@@ -6,6 +6,8 @@ mod harness;
 mod embedded_road;
 mod fixtures;
 mod help;
+#[cfg(feature = "kafka")]
+mod kafka_road;
 mod killed;
 mod lost_writes;
 mod odd_chains;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use runtime::{Failure, ManualClock};
 use schemas::framing::SCHEMA_HEADER;
-use schemas::{Layout, Micros, event_schema_hash};
+use schemas::{Checkpoint, Layout, Micros, event_schema_hash};
 use store::{Store, keys_after};
 use stream::{Batch, Log, topics};
 
@@ -106,21 +106,39 @@ fn a_source_that_is_another_one_halts() {
 #[test]
 fn nothing_is_sealed_while_the_wall_clock_is_not_believed() {
     let clock = Arc::new(ManualClock::at(NOON));
-    let rig = Rig::with_clock(1, clock.clone());
+    let mut rig = Rig::with_clock(1, clock.clone());
+    rig.policy.max_events = 1;
     rig.begin().unwrap();
+    let last_head = || {
+        let last = rig.stream.last(&topics::sealed(0)).unwrap();
+        schemas::Head::parse(last.last().unwrap().value.unwrap()).unwrap()
+    };
+    let is_idle = |size: u64| {
+        let head = last_head();
+        let signed = head.checkpoint.as_ref().map(|note| Checkpoint::parse(note.as_bytes()).unwrap().0.size);
+        head.size() == size && signed == Some(size)
+    };
+    let refused = |is: bool| ((rig.metric("sealog_chainer_clock_refused") > 0.0) == is).then_some(());
     rig.run_while(|| {
         rig.append(0, 0..1);
-        wait_for("the first is sealed", 10, || (rig.size() >= 2).then_some(()));
-        clock.jump(AN_HOUR_US);
-        wait_for("the jump is seen", 10, || (rig.metric("sealog_chainer_clock_refused") > 0.0).then_some(()));
+        // Nothing is left to cut or to sign: whatever would be sealed now is an event.
+        wait_for("all is cut and signed", 10, || is_idle(2).then_some(()));
+        for _ in 0..3 {
+            // A heartbeat is due at the false time, while the chainer waits for events.
+            clock.jump(2 * AN_HOUR_US);
+            wait_for("the jump is seen", 10, || refused(true));
+            clock.jump(-2 * AN_HOUR_US);
+            wait_for("the clock is believed when it is right again", 10, || refused(false));
+        }
+        clock.jump(2 * AN_HOUR_US);
+        wait_for("the last jump is seen", 10, || refused(true));
         rig.append(0, 1..2);
-        clock.jump(-AN_HOUR_US);
+        clock.jump(-2 * AN_HOUR_US);
         wait_for("it goes on when the clock is right again", 10, || (rig.size() >= 3).then_some(()));
     })
     .unwrap();
-    let head = rig.stream.last(&topics::sealed(0)).unwrap();
-    let head = schemas::Head::parse(head.last().unwrap().value.unwrap()).unwrap();
-    assert!(head.last_sealed_at.0 < NOON.0 + AN_HOUR_US, "nothing was sealed at the false time");
+    assert!(last_head().last_sealed_at.0 < NOON.0 + AN_HOUR_US, "nothing was sealed at the false time");
+    assert_eq!(own_acts(rig.store(), &rig.chain(), "sealog.heartbeat"), 0);
     assert_eq!(ids(rig.store(), &rig.chain()), ["e-0", "e-1"]);
     verified(rig.store(), "after a jump");
 }
@@ -246,18 +264,27 @@ fn a_rig_like(rig: &Rig) -> Rig {
 
 #[test]
 fn without_its_guard_on_disk_nothing_is_signed_and_nothing_is_lost() {
-    let rig = Rig::new(1);
-    rig.begin().unwrap();
-    rig.append(0, 0..25);
+    let rig = a_rig_with(5);
+    let checkpoints = || keys_after(rig.store(), &Layout::of(&rig.chain()).checkpoints(), "").unwrap();
+    let (signed, size) = (checkpoints(), rig.size());
+    rig.append(0, 5..30);
     let moved = rig.guards.path().with_extension("away");
     std::fs::rename(rig.guards.path(), &moved).unwrap();
-    rig.run().unwrap();
-    assert_eq!(
-        keys_after(rig.store(), &Layout::of(&rig.chain()).checkpoints(), "").unwrap(),
-        Vec::<String>::new()
-    );
+    let (chainer, stop) = (rig.chainer(), runtime::Stop::new());
+    stop.set();
+    let ended = std::thread::scope(|scope| {
+        let sealing = scope.spawn(|| chainer.run(&stop));
+        wait_for("a segment is sealed", 10, || (rig.size() >= size + 10).then_some(()));
+        stop.abandon();
+        sealing.join().unwrap()
+    });
+    assert!(matches!(ended, Err(Failure::Retry(_))), "it says that it is done: {ended:?}");
+    let stop = runtime::Stop::new();
+    stop.set();
+    rig.archiver().run(&stop).unwrap();
+    assert_eq!(checkpoints(), signed, "nothing was signed");
     std::fs::rename(&moved, rig.guards.path()).unwrap();
     rig.run().unwrap();
-    assert_eq!(ids(rig.store(), &rig.chain()).len(), 25);
+    assert_eq!(ids(rig.store(), &rig.chain()).len(), 30);
     verified(rig.store(), "after the guard came back");
 }

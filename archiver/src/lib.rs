@@ -17,7 +17,7 @@ mod writing;
 
 pub use metrics::Metrics;
 pub use stage::{Archiver, Progress};
-pub use trimmer::Trimmer;
+pub use trimmer::{Trimmer, TrimmerMetrics};
 
 /// The group that archivers share lanes in.
 pub const GROUP: &str = "sealog.archiver";

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use runtime::{Clock, Failure, Stop};
+use runtime::{Clock, Ending, Failure, Stop};
 use schemas::event::Attribute;
 use schemas::own_act::{CHAIN_OPENED, OwnAct};
 use schemas::{Checkpoint, Layout, Micros, Place, derived_id, event_schema_hash, framing::SCHEMA_HEADER};
@@ -46,8 +46,8 @@ pub struct Archiver {
     pub origin: String,
     /// The time.
     pub clock: Arc<dyn Clock>,
-    /// Set when waiting for a store that is away has gone on for too long.
-    pub abandon: Stop,
+    /// What it does before it ends: with Finish everything that is signed by then is archived.
+    pub ending: Ending,
     /// How far each chain is.
     pub progress: Mutex<BTreeMap<u32, Progress>>,
     /// What it tells Prometheus.
@@ -58,6 +58,8 @@ pub struct Archiver {
 struct Lag<'a> {
     archiver: &'a Archiver,
     claim: &'a mut dyn Claim,
+    /// While a store is away it waits and keeps its place, until this is abandoned.
+    stop: &'a Stop,
     lane: Lane,
     origin: String,
     layout: Layout,
@@ -65,11 +67,14 @@ struct Lag<'a> {
     hinted_at: Option<Micros>,
     /// A Checkpoint that `checkpoint` does not show yet.
     unhinted: Option<String>,
+    /// Where audit.sealed ended when the stop was seen: up to there everything that is signed is archived.
+    ends_at: Option<u64>,
     metrics: ChainMetrics,
 }
 
 impl Archiver {
-    /// Archives until `stop` is set and everything signed by then is archived. Err: it halted, and why.
+    /// Archives until `stop` is set and the ending is reached. Err(Halt): it halted, and why.
+    /// Err(Retry): it was abandoned while something waited, which the next start archives.
     pub fn run(&self, stop: &Stop) -> Result<(), Failure> {
         run_claims(&*self.stream, &role(), stop, |claim| self.own(claim, stop))
     }
@@ -80,25 +85,29 @@ impl Archiver {
         let assembly = resume(&*self.store, &origin)?;
         let metrics = self.metrics.of(lane.partition);
         metrics.archived_size.set(assembly.size() as i64);
+        let known = Progress { sealed: assembly.size(), archived: assembly.size() };
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner).insert(lane.partition, known);
         info!(chain = origin, archived = assembly.size(), "goes on");
         let layout = Layout::of(&origin);
         Lag {
             archiver: self,
             claim,
+            stop,
             lane,
             origin,
             layout,
             assembly,
             hinted_at: None,
             unhinted: None,
+            ends_at: None,
             metrics,
         }
-        .run(stop)
+        .run()
     }
 }
 
 impl Lag<'_> {
-    fn run(&mut self, stop: &Stop) -> Result<(), Failure> {
+    fn run(&mut self) -> Result<(), Failure> {
         if self.assembly.is_archived() {
             self.announce()?;
         }
@@ -106,7 +115,7 @@ impl Lag<'_> {
         let (mut taken, mut ready) = (Batch::new(), Vec::new());
         loop {
             taken.clear(KEEP_BYTES);
-            self.claim.take(&mut taken, TAKE, LOOK)?;
+            self.claim.take(&mut taken, TAKE, LOOK).map_err(again_if_trimmed)?;
             for record in taken.iter() {
                 next = record.offset + 1;
                 self.assembly.take(&record, &mut ready).map_err(Failure::Halt)?;
@@ -115,47 +124,78 @@ impl Lag<'_> {
                 }
             }
             self.tell();
+            if self.may_end(next)? {
+                return self.hint_if_due(true);
+            }
             if taken.is_empty() {
-                self.hint_if_due(stop.is_set())?;
-                if stop.is_set() && self.is_drained(next)? {
-                    return Ok(());
-                }
+                self.hint_if_due(false)?;
             }
         }
     }
 
-    /// Sets the claim to where reading begins: the hint if what stands there is not past what is needed, else the
-    /// lane's start. From there everything archived is read and skipped, so a wrong hint costs time only.
+    /// Whether it was asked to end, and what is left may be left. Others may go on sealing: what counts is what was
+    /// there at the stop.
+    fn may_end(&mut self, next: u64) -> Result<bool, Failure> {
+        if self.stop.is_abandoned() {
+            let origin = &self.origin;
+            return Err(Failure::Retry(format!("{origin}: told to end before everything was archived")));
+        }
+        if !self.stop.is_set() || self.archiver.ending == Ending::HandOver {
+            return Ok(self.stop.is_set());
+        }
+        let ends_at = match self.ends_at {
+            Some(ends_at) => ends_at,
+            None => self.archiver.stream.last(&self.lane)?.last().map_or(0, |record| record.offset + 1),
+        };
+        self.ends_at = Some(ends_at);
+        Ok(next >= ends_at)
+    }
+
+    /// Sets the claim to where reading begins. From there everything archived is read and skipped, so a wrong hint
+    /// costs time only.
     fn start(&mut self) -> Result<u64, Failure> {
-        let needed = Some(self.assembly.needs());
-        let hint =
-            self.archiver.stream.positions(&role().group, std::slice::from_ref(&self.lane))?[0].unwrap_or(0);
-        let mut first = self.first_from(hint)?;
-        if first.get(0).is_none_or(|record| first_seq_of(&record) > needed) {
-            first = self.first_from(0)?;
-        }
-        if first.get(0).is_some_and(|record| first_seq_of(&record) > needed) {
-            return Err(Failure::Halt(format!(
-                "{}: begins after seq {}, which the archive of {} needs next. What lies between is lost here",
-                self.lane,
-                self.assembly.needs(),
-                self.origin
-            )));
-        }
+        let first = self.first_record()?;
         let at = first.get(0).map_or(0, |record| record.offset);
-        self.claim.start_at(&self.lane, at)?;
+        self.claim.start_at(&self.lane, at).map_err(again_if_trimmed)?;
         Ok(at)
     }
 
+    /// The record to begin with: the last one if everything before it is archived, else the one at the hint if that is
+    /// not past what is needed, else the lane's first. Empty if there is none.
+    fn first_record(&self) -> Result<Batch, Failure> {
+        let (stream, needs) = (&self.archiver.stream, self.assembly.needs());
+        // While nothing is archived the genesis is needed, and Heads after it are of size 0 as well.
+        if self.assembly.is_archived() {
+            let last = stream.last(&self.lane)?;
+            let size = last.last().and_then(|record| first_seq_of(&record));
+            if size.is_some_and(|size| size <= needs) {
+                return Ok(last);
+            }
+            let hints = stream.positions(&role().group, std::slice::from_ref(&self.lane))?;
+            let first = self.first_from(hints[0].unwrap_or(0))?;
+            if first.get(0).is_some_and(|record| first_seq_of(&record) <= Some(needs)) {
+                return Ok(first);
+            }
+        }
+        let first = self.first_from(0)?;
+        if first.get(0).is_some_and(|record| first_seq_of(&record) > Some(needs)) {
+            return Err(Failure::Halt(format!(
+                "{}: begins after seq {needs}, which the archive of {} needs next. What lies between is lost here",
+                self.lane, self.origin
+            )));
+        }
+        Ok(first)
+    }
+
     /// The first record at `from` or, if that is trimmed, at the lane's start. Empty if there is none.
-    fn first_from(&mut self, from: u64) -> Result<Batch, Failure> {
+    fn first_from(&self, from: u64) -> Result<Batch, Failure> {
         let (stream, mut first) = (&self.archiver.stream, Batch::new());
         if stream.last(&self.lane)?.last().is_none_or(|last| last.offset < from) {
             return Ok(first);
         }
         if let Err(error) = stream.read(&self.lane, from, &mut first, ONE, PATIENCE) {
             let Kind::OutOfRange { start, .. } = error.kind() else { return Err(error.into()) };
-            stream.read(&self.lane, start, &mut first, ONE, PATIENCE)?;
+            stream.read(&self.lane, start, &mut first, ONE, PATIENCE).map_err(again_if_trimmed)?;
         }
         match first.is_empty() {
             false => Ok(first),
@@ -221,7 +261,7 @@ impl Lag<'_> {
     }
 
     fn writing(&self) -> Writing<'_> {
-        Writing { store: &*self.archiver.store, layout: &self.layout, abandon: &self.archiver.abandon }
+        Writing { store: &*self.archiver.store, layout: &self.layout, stop: self.stop }
     }
 
     fn hint_if_due(&mut self, stopping: bool) -> Result<(), Failure> {
@@ -232,12 +272,6 @@ impl Lag<'_> {
             self.hinted_at = Some(now);
         }
         Ok(())
-    }
-
-    /// Whether nothing that is committed has been left unread.
-    fn is_drained(&self, next: u64) -> Result<bool, Failure> {
-        let last = self.archiver.stream.last(&self.lane)?;
-        Ok(last.last().is_none_or(|record| record.offset < next))
     }
 
     fn count(&self, segment: Option<&Segment>, checkpoint: &Checkpoint) {
@@ -264,5 +298,14 @@ impl Lag<'_> {
         let mut progress = self.archiver.progress.lock().unwrap_or_else(PoisonError::into_inner);
         let chain = progress.entry(self.lane.partition).or_default();
         chain.sealed = chain.sealed.max(self.assembly.size());
+    }
+}
+
+/// What was to be read has been trimmed meanwhile. It is archived then, by whoever was faster: a new start sees that,
+/// or halts.
+fn again_if_trimmed(error: stream::Error) -> Failure {
+    match error.kind() {
+        Kind::OutOfRange { .. } => Failure::Retry(error.to_string()),
+        _ => error.into(),
     }
 }

@@ -16,8 +16,8 @@ pub struct Writing<'a> {
     pub store: &'a dyn Store,
     /// The chain's paths.
     pub layout: &'a Layout,
-    /// While a store is away the archiver waits and keeps its place, until this is set.
-    pub abandon: &'a Stop,
+    /// While a store is away the archiver waits and keeps its place, until this is abandoned.
+    pub stop: &'a Stop,
 }
 
 /// Read back in parts of this size.
@@ -160,7 +160,7 @@ impl Writing<'_> {
             match ask() {
                 Err(error) if error.kind() == Kind::Away => {
                     warn!("the archive is away, waiting: {error}");
-                    if self.abandon.wait(backoff.next_wait()) {
+                    if self.stop.wait_patiently(backoff.next_wait()) {
                         return Err(Failure::Retry(format!("the archive could not be reached: {error}")));
                     }
                 }

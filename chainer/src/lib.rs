@@ -14,12 +14,15 @@ mod guard;
 mod metrics;
 mod opening;
 mod owner;
+mod recovery;
 mod stage;
 
 pub use chain::Policy;
 pub use genesis::write_genesis;
 pub use guard::Guard;
 pub use metrics::Metrics;
+pub use opening::last_head;
+pub use recovery::Recovering;
 pub use stage::Chainer;
 
 /// The group that chainers share lanes in.

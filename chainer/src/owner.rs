@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use runtime::{Clock, Failure, Stop};
+use runtime::{Clock, Ending, Failure, Stop};
 use schemas::event::Attribute;
 use schemas::{Checkpoint, Head, Micros, Signing, own_act};
 use stream::{Batch, Claim, Lane, LaneId, Limit, Stream, topics};
@@ -27,6 +27,7 @@ pub(crate) struct Tools<'a> {
     pub clock: &'a dyn Clock,
     pub signing: &'a Signing,
     pub policy: &'a Policy,
+    pub ending: Ending,
 }
 
 /// One chain, owned.
@@ -45,6 +46,8 @@ pub(crate) struct Owner<'a> {
     watch: ClockWatch,
     idle_since: Micros,
     start_is_said: bool,
+    /// Where the source ended when the stop was seen: up to there everything is sealed before the end.
+    ends_at: Option<u64>,
     metrics: ChainMetrics,
 }
 
@@ -85,13 +88,14 @@ impl<'a> Owner<'a> {
             watch: ClockWatch::begin(wall, boot),
             idle_since: wall,
             start_is_said: false,
+            ends_at: None,
             metrics,
             tools,
             claim,
         }
     }
 
-    /// Seals until `stop` is set and everything that was there then is sealed, cut and signed. `start`: what to say of
+    /// Seals until `stop` is set and the ending that was chosen is reached. `start`: what to say of
     /// this process in the chain's record, if it has not been said.
     pub(crate) fn run(&mut self, stop: &Stop, start: Option<&[Attribute<'_>]>) -> Result<(), Failure> {
         if self.unsigned.is_some() {
@@ -99,6 +103,10 @@ impl<'a> Owner<'a> {
         }
         let mut start = start;
         loop {
+            if stop.is_abandoned() {
+                let origin = self.chain.origin();
+                return Err(Failure::Retry(format!("{origin}: told to end before everything was sealed")));
+            }
             self.take(stop)?;
             // The very reading that was checked is the one that is sealed with: the clock may move at any moment.
             let now = self.tools.clock.wall();
@@ -121,7 +129,7 @@ impl<'a> Owner<'a> {
                 self.commit(Cut::No)?;
             } else if self.chain.cut_is_due(now, self.idle_since, self.tools.policy) {
                 self.commit(Cut::Alone)?;
-            } else if stop.is_set() && self.is_drained()? {
+            } else if stop.is_set() && self.may_end()? {
                 return self.finish();
             } else if now.0 - self.chain.last_sealed_at().0 >= self.tools.policy.heartbeat_us {
                 self.own_act(own_act::HEARTBEAT, &[], now)?;
@@ -228,18 +236,26 @@ impl<'a> Owner<'a> {
         refused.is_none()
     }
 
-    /// Whether everything that stands in the source is sealed.
-    fn is_drained(&self) -> Result<bool, Failure> {
-        let last = self.tools.stream.last(&self.source)?;
-        Ok(last.last().is_none_or(|record| record.offset < self.chain.source_position()))
+    /// Whether what is left may be left. Others may go on appending: what counts is what was there at the stop.
+    fn may_end(&mut self) -> Result<bool, Failure> {
+        if self.tools.ending == Ending::HandOver {
+            return Ok(true);
+        }
+        let ends_at = match self.ends_at {
+            Some(ends_at) => ends_at,
+            None => self.tools.stream.last(&self.source)?.last().map_or(0, |record| record.offset + 1),
+        };
+        self.ends_at = Some(ends_at);
+        Ok(self.chain.source_position() >= ends_at)
     }
 
-    /// Cuts what is open; a Head alone carries its own Checkpoint, so nothing is left to sign.
+    /// Cuts what is open, unless others go on with it; a Head alone carries its own Checkpoint, so nothing is left to
+    /// sign.
     fn finish(&mut self) -> Result<(), Failure> {
-        if !self.chain.is_cut() {
+        if self.tools.ending == Ending::Finish && !self.chain.is_cut() {
             self.commit(Cut::Alone)?;
         }
-        info!(chain = self.chain.origin(), size = self.chain.size(), "everything is sealed and signed");
+        info!(chain = self.chain.origin(), size = self.chain.size(), "what was begun is sealed and signed");
         Ok(())
     }
 

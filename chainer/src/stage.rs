@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use runtime::{Clock, Failure, Stop};
+use runtime::{Clock, Ending, Failure, Stop};
 use schemas::event::Attribute;
 use schemas::{Head, Signing};
 use store::Store;
@@ -33,6 +33,8 @@ pub struct Chainer {
     pub policy: Policy,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// What it does before it ends: with Finish what is open is cut, else the next owner goes on with it.
+    pub ending: Ending,
     /// What this process says of itself in the record of each chain when it begins.
     pub about: Vec<(String, String)>,
     /// What it tells Prometheus.
@@ -40,7 +42,7 @@ pub struct Chainer {
 }
 
 impl Chainer {
-    /// Seals until `stop` is set and what was there then is sealed, cut and signed. Err: it halted, and why.
+    /// Seals until `stop` is set and the ending is reached. Err: it halted, or could not reach it, and why.
     pub fn run(&self, stop: &Stop) -> Result<(), Failure> {
         let started: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
         run_claims(&*self.stream, &role(&self.origin), stop, |claim| self.own(claim, stop, &started))
@@ -65,6 +67,7 @@ impl Chainer {
             clock: &*self.clock,
             signing: &self.signing,
             policy: &self.policy,
+            ending: self.ending,
         };
         let chain_state = Chain::resume(&name, vkey, &head);
         let metrics = self.metrics.of(chain);

@@ -3,26 +3,32 @@
 //! It keeps no state of its own: where it is, the stream says with the last commit. So it needs a stream that keeps
 //! positions, as Kafka does; the embedded log has no raw topics.
 
+mod source;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use runtime::{Clock, Failure, Stop};
-use schemas::event::{Attribute, ReceivedFrom, Transport};
-use schemas::framing::SCHEMA_HEADER;
-use schemas::own_act::{GAP, OwnAct};
-use schemas::{Micros, derived_id, event_schema_hash};
-use stream::{Batch, Claim, Fence, Kind, Lane, Limit, Record, Role, Stream, run_claims};
+use schemas::Micros;
+use schemas::event::{ReceivedFrom, Transport};
+use stream::{Batch, Claim, Fence, Kind, Limit, Record, Role, Stream, run_claims};
 
-use crate::ids::route;
+use self::source::Sources;
 use crate::metrics::Metrics;
 use crate::record::{FallbackId, Limits, RawRecord, Reason, Rejection};
 use crate::{Lanes, Normalizer};
 
 /// The group that ingestors share raw lanes in.
 pub const GROUP: &str = "sealog.ingestor";
+/// What one commit is made of. Its outputs hold each byte at most twice (the original and an attribute, or the queue and
+/// the event that says so) and about 2 KB more a record: never more than 16 MiB. A single record that is larger than
+/// this comes alone.
 const LIMIT: Limit = Limit { records: 2_000, bytes: 4 << 20 };
 const WAIT: Duration = Duration::from_millis(250);
 const KEEP_BYTES: usize = 16 << 20;
+/// What is longer is no media type (RFC 6838), and is kept with the other headers alone.
+const MAX_CONTENT_TYPE_BYTES: usize = 255;
+const DEFAULT_CONTENT_TYPE: &str = "application/json";
 
 /// The ingestor of raw topics.
 pub struct Ingestor {
@@ -42,19 +48,6 @@ pub struct Ingestor {
     pub limits: Limits,
 }
 
-/// One raw lane while it is claimed.
-struct Source {
-    lane: Lane,
-    /// What its events name as their producer: the topic is all that Kafka vouches for.
-    producer: String,
-    /// A lane's events stay in order, so they stay on one chain.
-    chain: u32,
-    /// Offsets that were gone before they were read: from, and up to but without.
-    gap: Option<(u64, u64)>,
-    /// One past the last record taken since the last commit.
-    done: Option<u64>,
-}
-
 impl Ingestor {
     /// Its role, to the stream.
     pub fn role(&self) -> Role {
@@ -69,32 +62,30 @@ impl Ingestor {
     /// The work on one claim. Whatever fails, the claim is dropped with all that was read through it, and the next
     /// one begins where the last commit ended.
     fn work(&self, claim: &mut dyn Claim, stop: &Stop) -> Result<(), Failure> {
-        let mut sources = Vec::new();
-        for lane in claim.lanes().to_vec() {
-            let (start, source) = self.open(lane)?;
-            claim.start_at(&source.lane, start)?;
-            sources.push(source);
+        let positions = self.stream.positions(GROUP, claim.lanes())?;
+        let mut sources = Sources::new(claim.lanes(), &positions, self.chains);
+        for (lane, start) in sources.starts() {
+            claim.start_at(lane, start)?;
         }
         let mut normalizer = Normalizer::new(self.limits);
         let (mut taken, mut outputs) = (Batch::new(), Batch::new());
         while !stop.is_set() {
             taken.clear(KEEP_BYTES);
-            match claim.take(&mut taken, LIMIT, WAIT) {
-                Ok(()) if taken.is_empty() => continue,
-                Ok(()) => {}
-                // Records were deleted while this was reading: `open` finds out where, and says so.
-                Err(e) if matches!(e.kind(), Kind::OutOfRange { .. }) => {
-                    return Err(Failure::Retry(e.to_string()));
-                }
-                Err(e) => return Err(e.into()),
+            if let Err(error) = claim.take(&mut taken, LIMIT, WAIT) {
+                let (lane, start) = sources.skip(error)?;
+                claim.start_at(&lane, start)?;
+                continue;
             }
             outputs.clear(KEEP_BYTES);
+            sources.push_gaps(self.clock.wall(), &mut outputs);
             let counted = self.normalize(&mut normalizer, &taken, &mut sources, &mut outputs);
-            let positions: Vec<_> =
-                sources.iter_mut().filter_map(|s| Some((s.lane.clone(), s.done.take()?))).collect();
+            let moved = sources.moved();
+            if moved.is_empty() {
+                continue;
+            }
             let started = self.clock.boot();
             // If we die before this, the next claim takes the same records; if after, the records behind them.
-            claim.commit(&outputs, &positions).map_err(|error| match error.kind() {
+            claim.commit(&outputs, &moved).map_err(|error| match error.kind() {
                 Kind::TooLarge => Failure::Halt(format!(
                     "{error}. Let audit.events and audit.rejected take records of 4 MiB (max.message.bytes)"
                 )),
@@ -105,60 +96,36 @@ impl Ingestor {
         Ok(())
     }
 
-    /// Where a lane goes on, and what of it is gone.
-    fn open(&self, lane: Lane) -> Result<(u64, Source), Failure> {
-        let position = self.stream.positions(GROUP, std::slice::from_ref(&lane))?[0];
-        let one = Limit { records: 1, bytes: 1 };
-        let probe = self.stream.read(&lane, position.unwrap_or(0), &mut Batch::new(), one, Duration::ZERO);
-        let (start, gap) = match (probe.map_err(|e| (e.kind(), e)), position) {
-            (Ok(()), position) => (position.unwrap_or(0), None),
-            // What was deleted before anyone read here was never ours.
-            (Err((Kind::OutOfRange { start, .. }, _)), None) => (start, None),
-            (Err((Kind::OutOfRange { start, .. }, _)), Some(at)) if at < start => (start, Some((at, start))),
-            (Err((Kind::OutOfRange { end, .. }, _)), Some(at)) => {
-                return Err(Failure::Halt(format!(
-                    "{lane} ends at {end}, but was read up to {at}: it is not the topic that it was. Give the new one another name"
-                )));
-            }
-            (Err((_, error)), _) => return Err(error.into()),
-        };
-        let producer = format!("kafka:{}", lane.topic);
-        let chain = route(&format!("{producer}/{}", lane.partition), self.chains);
-        Ok((start, Source { lane, producer, chain, gap, done: None }))
-    }
-
     /// Turns what was taken into what is to be committed. Gives back why records were rejected.
     fn normalize(
         &self,
         normalizer: &mut Normalizer,
         taken: &Batch,
-        sources: &mut [Source],
+        sources: &mut Sources,
         outputs: &mut Batch,
     ) -> Vec<Reason> {
         let received_at = self.clock.wall();
-        let (mut rejected, mut headers, mut at) = (Vec::new(), Vec::new(), 0);
+        let (mut rejected, mut headers, mut run) = (Vec::new(), Vec::new(), None);
         for record in taken.iter() {
+            let Some(source) = sources.of(record.lane) else { continue };
             // Records of one lane come one behind the other.
-            if sources.get(at).is_none_or(|source| source.lane != *record.lane) {
-                at = sources.iter().position(|source| source.lane == *record.lane).unwrap_or(at);
-            }
-            let Some(source) = sources.get_mut(at) else { continue };
-            let lanes = Lanes::of(source.chain, outputs);
-            if let Some(gap) = source.gap.take() {
-                push_gap(source, gap, received_at, outputs, lanes);
-            }
+            let lanes = match run {
+                Some((lane, lanes)) if lane == record.lane_id => lanes,
+                _ => Lanes::of(source.chain, outputs),
+            };
+            run = Some((record.lane_id, lanes));
             headers.clear();
             headers.extend(record.headers.iter());
             let raw = raw_record(&record, &source.producer, &headers);
             let result = if record.value.is_some() {
                 normalizer.take(&raw, received_at, outputs, lanes)
             } else {
-                let rejection = Rejection::new(Reason::NoValue, "the record has no value");
+                let rejection = Rejection::new(Reason::NoValue, "the record has no value: it is a tombstone");
                 normalizer.reject(&rejection, &raw, received_at, outputs, lanes);
                 Err(rejection)
             };
             rejected.extend(result.err().map(|rejection| rejection.reason));
-            source.done = Some(record.offset + 1);
+            source.took(record.offset);
         }
         rejected
     }
@@ -172,8 +139,10 @@ impl Ingestor {
         rejected.iter().for_each(|reason| metrics.rejected(*reason));
         metrics.commit.observe(took_us as f64 / 1e6);
         metrics.commit_items.observe(taken.len() as f64);
-        let last_ms = taken.last().map_or(0, |record| record.time_ms);
-        metrics.lag_seconds.set((self.clock.wall().0 / 1_000 - last_ms).max(0) / 1_000);
+        // Where only a gap was committed there is none.
+        if let Some(last) = taken.last() {
+            metrics.lag_seconds.set((self.clock.wall().0 / 1_000 - last.time_ms).max(0) / 1_000);
+        }
     }
 }
 
@@ -184,8 +153,9 @@ fn raw_record<'a>(
 ) -> RawRecord<'a> {
     let content_type = headers.iter().rfind(|(name, _)| name.eq_ignore_ascii_case("content-type"));
     let content_type = content_type.and_then(|(_, value)| std::str::from_utf8((*value)?).ok());
+    let content_type = content_type.filter(|text| text.len() <= MAX_CONTENT_TYPE_BYTES);
     RawRecord {
-        content_type: content_type.unwrap_or("application/json"),
+        content_type: content_type.unwrap_or(DEFAULT_CONTENT_TYPE),
         bytes: record.value.unwrap_or_default(),
         received_from: ReceivedFrom {
             transport: Transport::Kafka,
@@ -200,26 +170,4 @@ fn raw_record<'a>(
         producer,
         fallback_id: FallbackId::Position,
     }
-}
-
-/// Says on the chain that raw records were deleted before they could be read.
-fn push_gap(source: &Source, (from, to): (u64, u64), received_at: Micros, into: &mut Batch, lanes: Lanes) {
-    let [partition, from, to] = [u64::from(source.lane.partition), from, to].map(|n| n.to_string());
-    let topic = &*source.lane.topic;
-    let inputs = ["gap", topic, &partition, &from, &to].map(str::as_bytes);
-    let event = OwnAct {
-        action: GAP,
-        id: &derived_id(&inputs),
-        at: received_at,
-        target: None,
-        trouble: Some("raw records were deleted before they could be read"),
-        attributes: &[
-            Attribute::text("topic", topic),
-            Attribute::number("partition", &partition),
-            Attribute::number("from_offset", &from),
-            Attribute::number("to_offset", &to),
-        ],
-    };
-    let schema_hash = event_schema_hash();
-    into.push_with(lanes.events, None, &[(SCHEMA_HEADER, schema_hash.bytes())], |out| event.encode(out));
 }

@@ -72,13 +72,15 @@ pub enum Reason {
     TooDeep,
     /// More members than an event can hold.
     TooMany,
-    /// A Kafka record without a value.
+    /// A Kafka record without a value: a tombstone.
     NoValue,
+    /// A value of no bytes.
+    Empty,
 }
 
 impl Reason {
     /// Each of them.
-    pub const ALL: [Reason; 7] = [
+    pub const ALL: [Reason; 8] = [
         Reason::TooLarge,
         Reason::NotUtf8,
         Reason::NotJson,
@@ -86,6 +88,7 @@ impl Reason {
         Reason::TooDeep,
         Reason::TooMany,
         Reason::NoValue,
+        Reason::Empty,
     ];
 
     /// The word.
@@ -98,6 +101,7 @@ impl Reason {
             Reason::TooDeep => "too_deep",
             Reason::TooMany => "too_many",
             Reason::NoValue => "no_value",
+            Reason::Empty => "empty",
         }
     }
 }

@@ -9,6 +9,8 @@ use std::time::Duration;
 pub enum Failure {
     /// It may work later. All state read so far is dropped; the stage begins again with what is stored.
     Retry(String),
+    /// What was worked on is another owner's now, who goes on with it. As Retry, if it ever comes back.
+    Lost(String),
     /// What is stored does not fit, or must not be touched. A person has to look.
     Halt(String),
 }
@@ -16,7 +18,7 @@ pub enum Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Failure::Retry(why) => write!(f, "{why}"),
+            Failure::Retry(why) | Failure::Lost(why) => write!(f, "{why}"),
             Failure::Halt(why) => write!(f, "halted: {why}"),
         }
     }

@@ -14,6 +14,10 @@ pub const START: &str = "sealog.start";
 pub const HEARTBEAT: &str = "sealog.heartbeat";
 /// Another chain was opened; its origin is the target.
 pub const CHAIN_OPENED: &str = "sealog.chain_opened";
+/// The number of chains grew: from here on a producer's events may go to another chain.
+pub const CHAINS_GREW: &str = "sealog.chains_grew";
+/// The chain goes on from its archive, or from another source than before: what was between is not in it.
+pub const RECOVERED: &str = "sealog.recovered";
 /// Records were deleted before they could be read.
 pub const GAP: &str = "sealog.gap";
 /// A record could not be taken as an event.

@@ -1,6 +1,8 @@
 //! Sealog: audit events become evidence. One command; `cli` has a file for each of its verbs.
 
 mod cli;
+#[cfg(feature = "kafka")]
+mod cluster;
 mod config;
 mod daemon;
 

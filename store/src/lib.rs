@@ -5,6 +5,7 @@ mod error;
 mod key;
 mod notes;
 mod seam;
+mod tail;
 
 pub mod conformance;
 pub mod directory;
@@ -13,3 +14,4 @@ pub mod memory;
 pub use error::{Error, Kind, Result};
 pub use notes::{Notes, NotesError, keys_after};
 pub use seam::{Entry, Keep, Listing, Lock, Mode, Object, Page, Store, Tag, Version};
+pub use tail::{Tail, read_trees};

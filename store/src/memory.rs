@@ -43,6 +43,8 @@ struct State {
     versions: u64,
     writes: u64,
     plan: HashMap<u64, Fault>,
+    /// From this write on none is done.
+    writes_end_at: Option<u64>,
     is_away: bool,
 }
 
@@ -78,6 +80,12 @@ impl Memory {
     /// From now on every verb answers `Away` and does nothing, until it is set back.
     pub fn set_away(&self, is_away: bool) {
         self.state().is_away = is_away;
+    }
+
+    /// From the `nth` write on, counted as for `fail_write`, every write answers `Away` and is not done, while reads
+    /// go on: what is stored stays as the writer's death would leave it. None: writes are done again.
+    pub fn end_writes_at(&self, nth: Option<u64>) {
+        self.state().writes_end_at = nth;
     }
 
     /// Adds a newer version, whatever is there: what anybody with the right to put can do.
@@ -138,6 +146,9 @@ impl Memory {
         let nth = state.writes;
         state.writes += 1;
         reached(&state, key)?;
+        if state.writes_end_at.is_some_and(|end| nth >= end) {
+            return Err(Error::new(Kind::Away, key, format!("write {nth} is past the last one, as planned")));
+        }
         let fault = state.plan.remove(&nth);
         if fault == Some(Fault::Lost) {
             return Err(Error::new(Kind::Away, key, format!("write {nth} was lost, as planned")));

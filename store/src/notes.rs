@@ -34,52 +34,79 @@ pub enum NotesError {
 const PAGE: usize = 1_000;
 
 impl Notes {
-    /// Reads the keys, then lists checkpoints/ from where the hint points and opens the last.
+    /// Lists checkpoints/ from where the hint points, reads the keys, and opens the newest Checkpoint. In this order: a
+    /// key note is written before the first Checkpoint that it signs, so whatever is written meanwhile, the keys of
+    /// what was listed are there.
     pub fn read(store: &dyn Store, origin: &str) -> Result<Notes, NotesError> {
         let layout = Layout::of(origin);
-        let mut notes = Notes::default();
-        for key in keys_after(store, &layout.keys(), "")? {
+        let newest = newest_checkpoint(store, &layout)?;
+        let mut notes = Notes { keys: read_keys(store, &layout, origin)?, newest: None };
+        if let Some(key) = newest {
             let bytes = store.get(&key, None, None, MAX_NOTE_BYTES as u64)?.bytes;
-            let previous = notes.keys.last().map(|k| &k.vkey);
-            let note = KeyNote::open(&bytes, previous).map_err(malformed(&key))?;
-            let ascending = notes.keys.last().is_none_or(|k| k.first_size < note.first_size);
-            if layout.key(&Place::Key(note.first_size)) != key || note.vkey.name() != origin || !ascending {
-                let why = Malformed::new("key note", 0, "stands at another place than its content says");
-                return Err(NotesError::Malformed { key, why });
-            }
-            notes.keys.push(note);
-        }
-        // The hint may be wrong in any way: only a note that is there tells where to list on from.
-        let hinted = hint(store, &layout)?.map(|size| layout.key(&Place::Checkpoint(size)));
-        let mut listed = match hinted {
-            Some(key) if exists(store, &key)? => {
-                let later = keys_after(store, &layout.checkpoints(), &key)?;
-                [vec![key], later].concat()
-            }
-            _ => keys_after(store, &layout.checkpoints(), "")?,
-        };
-        if let Some(key) = listed.pop() {
-            let bytes = store.get(&key, None, None, MAX_NOTE_BYTES as u64)?.bytes;
-            let (claimed, _) = Checkpoint::parse(&bytes).map_err(malformed(&key))?;
-            let none =
-                || malformed(&key)(Malformed::new("checkpoint", 0, "no key note says who may sign it"));
-            let vkey = notes.key_at(claimed.size).ok_or_else(none)?;
-            let checkpoint = Checkpoint::open(&bytes, vkey).map_err(malformed(&key))?;
-            if layout.key(&Place::Checkpoint(checkpoint.size)) != key {
-                return Err(malformed(&key)(Malformed::new(
-                    "checkpoint",
-                    0,
-                    "is of another size than its name says",
-                )));
-            }
-            notes.newest = Some(checkpoint);
+            notes.newest = Some(notes.open(&layout, &key, &bytes)?);
         }
         Ok(notes)
+    }
+
+    /// The Checkpoint of `size`, if the archive has one. It may be newer than these notes' newest.
+    pub fn checkpoint_at(
+        &self,
+        store: &dyn Store,
+        origin: &str,
+        size: u64,
+    ) -> Result<Option<Checkpoint>, NotesError> {
+        let layout = Layout::of(origin);
+        let key = layout.key(&Place::Checkpoint(size));
+        match store.get(&key, None, None, MAX_NOTE_BYTES as u64) {
+            Ok(object) => self.open(&layout, &key, &object.bytes).map(Some),
+            Err(error) if error.kind() == Kind::Missing => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// What stands at `key` as a Checkpoint, signed by whoever may sign its size.
+    fn open(&self, layout: &Layout, key: &str, bytes: &[u8]) -> Result<Checkpoint, NotesError> {
+        let no = |why| malformed(key)(Malformed::new("checkpoint", 0, why));
+        let (claimed, _) = Checkpoint::parse(bytes).map_err(malformed(key))?;
+        let vkey = self.key_at(claimed.size).ok_or_else(|| no("no key note says who may sign it"))?;
+        let checkpoint = Checkpoint::open(bytes, vkey).map_err(malformed(key))?;
+        match layout.key(&Place::Checkpoint(checkpoint.size)) == key {
+            true => Ok(checkpoint),
+            false => Err(no("is of another size than its name says")),
+        }
     }
 
     /// The key that may sign `size`.
     pub fn key_at(&self, size: u64) -> Option<&Vkey> {
         self.keys.iter().rev().find(|note| note.first_size <= size).map(|note| &note.vkey)
+    }
+}
+
+/// The keys in the order in which they came into force.
+fn read_keys(store: &dyn Store, layout: &Layout, origin: &str) -> Result<Vec<KeyNote>, NotesError> {
+    let mut keys: Vec<KeyNote> = Vec::new();
+    for key in keys_after(store, &layout.keys(), "")? {
+        let bytes = store.get(&key, None, None, MAX_NOTE_BYTES as u64)?.bytes;
+        let note = KeyNote::open(&bytes, keys.last().map(|k| &k.vkey)).map_err(malformed(&key))?;
+        let ascending = keys.last().is_none_or(|k| k.first_size < note.first_size);
+        if layout.key(&Place::Key(note.first_size)) != key || note.vkey.name() != origin || !ascending {
+            let why = Malformed::new("key note", 0, "stands at another place than its content says");
+            return Err(NotesError::Malformed { key, why });
+        }
+        keys.push(note);
+    }
+    Ok(keys)
+}
+
+/// Where the Checkpoint of the largest size stands. The hint may be wrong in any way: only a note that is there tells
+/// where to list on from.
+fn newest_checkpoint(store: &dyn Store, layout: &Layout) -> Result<Option<String>, Error> {
+    let hinted = hint(store, layout)?.map(|size| layout.key(&Place::Checkpoint(size)));
+    match hinted {
+        Some(key) if exists(store, &key)? => {
+            Ok(keys_after(store, &layout.checkpoints(), &key)?.pop().or(Some(key)))
+        }
+        _ => Ok(keys_after(store, &layout.checkpoints(), "")?.pop()),
     }
 }
 
@@ -134,3 +161,6 @@ impl From<NotesError> for runtime::Failure {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

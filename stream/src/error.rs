@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::Lane;
+
 /// The result of every verb.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -35,13 +37,15 @@ pub enum Kind {
 pub struct Error {
     kind: Kind,
     what: String,
+    /// In a box: most errors are about none, and every result has the room.
+    lane: Option<Box<Lane>>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
 impl Error {
     /// `what` says what happened, to which lane or file.
     pub fn new(kind: Kind, what: impl Into<String>) -> Error {
-        Error { kind, what: what.into(), source: None }
+        Error { kind, what: what.into(), lane: None, source: None }
     }
 
     /// With the error below it.
@@ -50,12 +54,29 @@ impl Error {
         what: impl Into<String>,
         source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
     ) -> Error {
-        Error { kind, what: what.into(), source: Some(source.into()) }
+        Error { kind, what: what.into(), lane: None, source: Some(source.into()) }
+    }
+
+    /// The same, known to be about this lane.
+    #[must_use]
+    pub fn at(self, lane: &Lane) -> Error {
+        Error { lane: Some(Box::new(lane.clone())), ..self }
+    }
+
+    /// An offset that the lane does not hold.
+    pub(crate) fn out_of_range(lane: &Lane, offset: u64, (start, end): (u64, u64)) -> Error {
+        let what = format!("{lane} holds {start} to {end}, not {offset}");
+        Error::new(Kind::OutOfRange { start, end }, what).at(lane)
     }
 
     /// What a loop decides by.
     pub fn kind(&self) -> Kind {
         self.kind
+    }
+
+    /// Which lane it is about. `OutOfRange` always says it.
+    pub fn lane(&self) -> Option<&Lane> {
+        self.lane.as_deref()
     }
 }
 

@@ -15,6 +15,10 @@
 //! 6. After an error a claim is dead, but for `OutOfRange` and `TooLarge`: drop it with all state read through it.
 //!    While the member still owns the lanes, `poll` hands out a new claim, and the truth is what `last` says then.
 //! 7. No verb waits for ever: `wait` bounds those that have it, the implementation's own timeouts the others.
+//! 8. A claim that starts at the position that its group committed goes on behind the very record that was taken
+//!    there. Where a lane can be deleted and made anew under its name, the stream keeps a mark of that record beside
+//!    the position and looks whether the lane still has it; `take` gives nothing of a lane that has another one in
+//!    its place: `Refused`. What has been trimmed since cannot be looked at, and is no reason to refuse.
 
 use std::fmt;
 use std::sync::Arc;
@@ -56,6 +60,11 @@ pub mod topics {
     pub const SEALED: &str = "audit.sealed";
     /// The largest record that the `audit.*` topics take, key and headers included.
     pub const MAX_RECORD_BYTES: usize = 4 << 20;
+
+    /// Whether a topic is one of these.
+    pub fn is_own(topic: &str) -> bool {
+        [EVENTS, REJECTED, SEALED].contains(&topic)
+    }
 
     /// `audit.events` of a chain.
     pub fn events(chain: u32) -> Lane {
@@ -152,11 +161,12 @@ pub trait Claim: Send {
     fn start_at(&mut self, lane: &Lane, offset: u64) -> Result<()>;
 
     /// Adds to `into` the next records of its lanes, up to `limit`, waiting up to `wait` for a first one. `Lost` as
-    /// soon as the lanes are another's. An offset that the lane does not hold: `OutOfRange`.
+    /// soon as the lanes are another's. An offset that a lane does not hold: `OutOfRange`, and `Error::lane` says which
+    /// lane. Nothing has been added then; `start_at` moves that lane, and the others go on where they were.
     fn take(&mut self, into: &mut Batch, limit: Limit, wait: Duration) -> Result<()>;
 
     /// Commits `outputs`, in their order, together with the positions up to which the sources are done (each one
-    /// past the last record taken), or nothing of either. Either may be empty. Only records and positions of lanes
-    /// that were read through this very claim may be given.
+    /// past the last record taken, or where `start_at` has moved the lane), or nothing of either. Either may be empty.
+    /// Only records and positions of lanes that were read through this very claim may be given.
     fn commit(&mut self, outputs: &Batch, positions: &[(Lane, u64)]) -> Result<()>;
 }

@@ -13,15 +13,18 @@ use crate::{Claim, Error, Groups, Kind, Lane, Role};
 const POLL: Duration = Duration::from_millis(100);
 /// Once asked to stop, a stage ends when so many polls in a row brought no lane and nothing runs.
 const QUIET_POLLS: usize = 3;
-/// Once asked to stop, a stage tries no more than so often what failed.
-const LAST_TRIES: usize = 8;
+/// The same while a lane has failed and has not come back: it is another's by then.
+const QUIET_POLLS_AFTER_FAILURE: usize = 50;
+/// Once asked to stop, a stage tries no more than so often what failed: for about 20 s with the waits between.
+const LAST_TRIES: usize = 10;
 /// A body that ran so long before it failed was well: the next failure is waited out from the start again.
 const WAS_WELL: Duration = Duration::from_secs(30);
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Failure {
         match error.kind() {
-            Kind::Away | Kind::Lost | Kind::Full => Failure::Retry(error.to_string()),
+            Kind::Away | Kind::Full => Failure::Retry(error.to_string()),
+            Kind::Lost => Failure::Lost(error.to_string()),
             Kind::TooLarge | Kind::OutOfRange { .. } | Kind::Damaged | Kind::Refused => {
                 Failure::Halt(error.to_string())
             }
@@ -33,7 +36,21 @@ impl From<Error> for Failure {
 struct Ended {
     result: Result<(), Failure>,
     claim: Box<dyn Claim>,
+    /// Which claim on these lanes it was.
+    turn: u64,
     was_well: bool,
+}
+
+/// What is known of the lanes of one claim.
+#[derive(Default)]
+struct Known {
+    /// How often they were claimed.
+    turn: u64,
+    /// How long the next body waits before it begins, once one has failed.
+    backoff: Backoff,
+    /// Why the last body failed, until they are claimed anew. A newer claim may be won before the end of the old one's
+    /// body is heard of: then its failure is old news.
+    failed: Option<Failure>,
 }
 
 /// What is known of the threads.
@@ -42,8 +59,7 @@ struct Threads {
     tries_left: usize,
     halted: Option<Failure>,
     endings: Receiver<Ended>,
-    /// How long each lane that failed waits before it is claimed anew.
-    pauses: BTreeMap<Vec<Lane>, Backoff>,
+    known: BTreeMap<Vec<Lane>, Known>,
     /// A claim whose body is done is kept, so that its lane is not handed out once more.
     done: Vec<Box<dyn Claim>>,
 }
@@ -60,6 +76,9 @@ struct Crew<'a, 'scope, 'env, F> {
 /// Runs `body` on every claim that this process wins, until `stop` is set and every body has returned Ok, or one
 /// says Halt: then the others are asked to stop as well and its reason is the answer. After a body says Retry its
 /// lane is claimed anew. `body` must return Ok soon after `stop` is set, having finished its work.
+///
+/// Err(Retry): it was asked to stop and what it had to finish failed again and again, or was abandoned. All of it is
+/// where it was, for the next start.
 pub fn run_claims<'env>(
     groups: &dyn Groups,
     role: &Role,
@@ -72,27 +91,40 @@ pub fn run_claims<'env>(
         tries_left: LAST_TRIES,
         halted: None,
         endings,
-        pauses: BTreeMap::new(),
+        known: BTreeMap::new(),
         done: Vec::new(),
     };
-    thread::scope(|scope| {
+    let ended = thread::scope(|scope| {
         let crew = Crew { role, stop, body, tell, scope };
         let mut backoff = Backoff::default();
         // Joining again is for errors of the member itself; those of a claim end that claim alone.
-        while let Err(failure) = crew.share(groups, &mut threads) {
-            let wait = backoff.next_wait();
-            let hopeless = matches!(failure, Failure::Halt(_)) || (stop.is_set() && threads.no_try_left());
+        loop {
+            let Err(failure) = crew.share(groups, &mut threads) else { return Ok(()) };
             warn!(stage = role.group, "{failure}");
-            if hopeless {
+            if let Failure::Halt(_) = failure {
                 threads.halt(failure, stop);
-                return;
+                return Ok(());
             }
-            stop.wait(wait);
+            if threads.give_up(stop) {
+                return Err(Failure::Retry(failure.to_string()));
+            }
+            pause(stop, backoff.next_wait());
         }
     });
+    // What ran on while the member failed has ended with the scope.
+    threads.collect(stop);
     match threads.halted {
-        Some(halt @ Failure::Halt(_)) => Err(halt),
-        _ => Ok(()),
+        Some(halt) => Err(halt),
+        None => ended.and(threads.unfinished()),
+    }
+}
+
+/// Waits before the next try. One that began before the stop is cut short by it, the last ones are not.
+fn pause(stop: &Stop, time: Duration) {
+    if stop.is_set() {
+        stop.wait_patiently(time);
+    } else {
+        stop.wait(time);
     }
 }
 
@@ -109,21 +141,27 @@ where
                 None => quiet_polls += 1,
                 Some(claim) => {
                     quiet_polls = 0;
-                    let pause = threads.pauses.entry(claim.lanes().to_vec()).or_default().next_wait();
-                    self.work_on(claim, pause)?;
+                    let known = threads.known.entry(claim.lanes().to_vec()).or_default();
+                    let wait = if known.turn == 0 { Duration::ZERO } else { known.backoff.next_wait() };
+                    known.turn += 1;
+                    known.failed = None;
+                    self.work_on(claim, known.turn, wait)?;
                     threads.running += 1;
                 }
             }
             threads.collect(self.stop);
-            let idle = threads.running == 0 && quiet_polls >= QUIET_POLLS;
-            if self.stop.is_set() && (idle || threads.running == 0 && threads.no_try_left()) {
-                return Ok(());
+            if self.stop.is_set() && threads.running == 0 {
+                let failed = threads.known.values().any(|known| known.failed.is_some());
+                let enough = if failed { QUIET_POLLS_AFTER_FAILURE } else { QUIET_POLLS };
+                if quiet_polls >= enough || threads.no_try_left() || self.stop.is_abandoned() {
+                    return Ok(());
+                }
             }
         }
     }
 
-    /// Runs the body on a thread of its own, named for the first of its lanes.
-    fn work_on(&self, mut claim: Box<dyn Claim>, pause: Duration) -> Result<(), Failure> {
+    /// Runs the body on a thread of its own, named for the first of its lanes, after this wait.
+    fn work_on(&self, mut claim: Box<dyn Claim>, turn: u64, wait: Duration) -> Result<(), Failure> {
         let (stage, stop, body, tell) = (self.role.group.clone(), self.stop, self.body, self.tell.clone());
         let first = claim.lanes().first().map_or(0, |lane| lane.partition);
         let name = format!("{}-{first}", stage.trim_start_matches("sealog."));
@@ -131,17 +169,17 @@ where
             let lanes: Vec<String> = claim.lanes().iter().map(ToString::to_string).collect();
             let lanes = lanes.join(",");
             info!(stage, lanes, "claimed");
+            pause(stop, wait);
             let well = Deadline::after(WAS_WELL);
             let result = halt_on_panic(&lanes, || body(&mut *claim));
             match &result {
-                Err(Failure::Retry(why)) => {
+                Err(Failure::Retry(why) | Failure::Lost(why)) => {
                     warn!(stage, lanes, "will try again: {why}");
-                    stop.wait(pause);
                 }
                 Err(halt) => error!(stage, lanes, "{halt}"),
                 Ok(()) => {}
             }
-            let _ = tell.send(Ended { result, claim, was_well: well.passed() });
+            let _ = tell.send(Ended { result, claim, turn, was_well: well.passed() });
         };
         let begun = thread::Builder::new().name(name).spawn_scoped(self.scope, work);
         begun.map(drop).map_err(|error| Failure::Retry(format!("no thread for a claim: {error}")))
@@ -151,19 +189,22 @@ where
 impl Threads {
     /// Takes in what has ended.
     fn collect(&mut self, stop: &Stop) {
-        while let Ok(Ended { result, claim, was_well }) = self.endings.try_recv() {
+        while let Ok(Ended { result, claim, turn, was_well }) = self.endings.try_recv() {
             self.running -= 1;
+            let known = self.known.entry(claim.lanes().to_vec()).or_default();
             if was_well {
-                self.pauses.remove(claim.lanes());
+                known.backoff.reset();
             }
             match result {
                 Ok(()) => self.done.push(claim),
+                Err(halt @ Failure::Halt(_)) => self.halt(halt, stop),
                 // Dropping the claim lets its lane be claimed anew.
-                Err(Failure::Retry(_)) if stop.is_set() => {
-                    self.tries_left = self.tries_left.saturating_sub(1)
+                Err(passing) => {
+                    if known.turn == turn {
+                        known.failed = Some(passing);
+                    }
+                    self.count_try(stop);
                 }
-                Err(Failure::Retry(_)) => {}
-                Err(halt) => self.halt(halt, stop),
             }
         }
     }
@@ -175,7 +216,26 @@ impl Threads {
         stop.set();
     }
 
+    /// Counts a failure of the member itself; whether it was the last one.
+    fn give_up(&mut self, stop: &Stop) -> bool {
+        self.count_try(stop);
+        stop.is_set() && (self.no_try_left() || stop.is_abandoned())
+    }
+
+    fn count_try(&mut self, stop: &Stop) {
+        self.tries_left -= usize::from(stop.is_set() && self.tries_left > 0);
+    }
+
+    /// What this process had to finish and did not. What it lost is for others to finish.
+    fn unfinished(self) -> Result<(), Failure> {
+        let mut failures = self.known.into_values().filter_map(|known| known.failed);
+        failures.find(|why| matches!(why, Failure::Retry(_))).map_or(Ok(()), Err)
+    }
+
     fn no_try_left(&self) -> bool {
         self.tries_left == 0
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,8 @@
 //! What the suites share: a rig of stages in memory, and the command as a process.
 
 pub mod archive;
+#[cfg(feature = "kafka")]
+pub mod deployment;
 pub mod process;
 pub mod rig;
 

@@ -20,7 +20,7 @@ pub fn said(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
-/// A running `sealog up`. Dropped, it is killed.
+/// A running process of the command: `sealog up`, or a stage. Dropped, it is killed.
 pub struct Up {
     child: Child,
     pub url: String,
@@ -31,10 +31,20 @@ pub struct Up {
 }
 
 impl Up {
-    /// Starts on a free port with its data in `folder`, and waits until it listens.
+    /// Starts `sealog up` on a free port with its data in `folder`, and waits until it listens.
     pub fn start(folder: &Path, more: &[(&str, &str)]) -> Up {
+        Up::run(&["up", "--data", folder.to_str().unwrap()], more)
+    }
+
+    /// Starts any of the commands that run on, on a free port, and waits until it is up.
+    pub fn run(args: &[&str], more: &[(&str, &str)]) -> Up {
+        Up::try_run(args, more).unwrap_or_else(|said| panic!("sealog {} ended: {said}", args[0]))
+    }
+
+    /// The same; what it said if it ended instead.
+    pub fn try_run(args: &[&str], more: &[(&str, &str)]) -> Result<Up, String> {
         let mut command = Command::new(env!("CARGO_BIN_EXE_sealog"));
-        command.args(["up", "--listen", "127.0.0.1:0", "--data"]).arg(folder);
+        command.args(args).args(["--listen", "127.0.0.1:0"]);
         command.envs(more.iter().copied()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut stderr = child.stderr.take().unwrap();
@@ -47,17 +57,18 @@ impl Up {
         let mut banner = String::new();
         while !banner.contains("Ctrl-C") {
             if stdout.read_line(&mut banner).unwrap() == 0 {
-                panic!("sealog up ended: {}\n{}", banner, logs.join().unwrap());
+                child.wait().unwrap();
+                return Err(banner + &logs.join().unwrap());
             }
         }
-        let url = banner.lines().find_map(|line| line.trim().strip_prefix("events")).unwrap().trim();
-        let url = url.strip_suffix("/v1/events").unwrap().to_owned();
+        let words = banner.split_whitespace().find(|word| word.starts_with("http")).unwrap();
+        let url = words.trim_end_matches("/v1/events").trim_end_matches("/metrics").to_owned();
         let rest = std::thread::spawn(move || {
             let mut text = String::new();
             let _ = stdout.read_to_string(&mut text);
             text
         });
-        Up { child, url, banner, logs: Some(logs), rest: Some(rest) }
+        Ok(Up { child, url, banner, logs: Some(logs), rest: Some(rest) })
     }
 
     /// Posts a body; status and answer.
@@ -83,17 +94,37 @@ impl Up {
         line.and_then(|line| line.rsplit(' ').next()?.parse().ok()).unwrap_or(0.0)
     }
 
+    /// Its number.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Freezes it, until `go_on`.
+    pub fn freeze(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Lets a frozen process go on.
+    pub fn go_on(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    /// Waits until it ends by itself. Answers how, and all it said.
+    pub fn ends(mut self, seconds: u64) -> (ExitStatus, String) {
+        let status = wait_for("the process ends", seconds, || self.child.try_wait().unwrap());
+        let said = self.rest.take().unwrap().join().unwrap();
+        (status, said + &self.logs.take().unwrap().join().unwrap())
+    }
+
     fn signal(&self, signal: Signal) {
         let pid = Pid::from_raw(self.child.id() as i32).unwrap();
         kill_process(pid, signal).unwrap();
     }
 
     /// As Ctrl-C does. Answers how it ended and what it said last.
-    pub fn stop(mut self) -> (ExitStatus, String) {
+    pub fn stop(self) -> (ExitStatus, String) {
         self.signal(Signal::INT);
-        let status = wait_for("sealog up ends", 60, || self.child.try_wait().unwrap());
-        let said = self.rest.take().unwrap().join().unwrap();
-        (status, said + &self.logs.take().unwrap().join().unwrap())
+        self.ends(60)
     }
 
     /// As an impatient Ctrl-C does, twice.

@@ -113,6 +113,7 @@ impl<S: Stream + 'static> Rig<S> {
             origin: ORIGIN.to_owned(),
             policy: self.policy.clone(),
             clock: self.clock.clone(),
+            ending: runtime::Ending::Finish,
             about: Vec::new(),
             metrics,
         }
@@ -120,11 +121,7 @@ impl<S: Stream + 'static> Rig<S> {
 
     /// What the chainer says under that name, over all chains.
     pub fn metric(&self, name: &str) -> f64 {
-        let families = self.registry.lock().unwrap().gather();
-        let family = families.iter().find(|family| family.name() == name);
-        family.map_or(0.0, |family| {
-            family.get_metric().iter().map(|metric| metric.get_gauge().get_value()).sum()
-        })
+        metric(&self.registry.lock().unwrap(), name, None).unwrap_or(0.0)
     }
 
     pub fn archiver(&self) -> Archiver {
@@ -133,7 +130,7 @@ impl<S: Stream + 'static> Rig<S> {
             store: Arc::new(self.store.clone()),
             origin: ORIGIN.to_owned(),
             clock: self.clock.clone(),
-            abandon: Stop::new(),
+            ending: runtime::Ending::Finish,
             progress: Mutex::new(BTreeMap::new()),
             metrics: archiver::Metrics::register(&prometheus::Registry::new()).unwrap(),
         }
@@ -155,8 +152,7 @@ impl<S: Stream + 'static> Rig<S> {
             let failed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(meanwhile)).err();
             chainer_stop.set();
             if let Some(failed) = failed {
-                archiver_stop.set();
-                archiver.abandon.set();
+                archiver_stop.abandon();
                 std::panic::resume_unwind(failed);
             }
             let sealed = sealing.join().unwrap();
@@ -169,6 +165,16 @@ impl<S: Stream + 'static> Rig<S> {
     pub fn store(&self) -> &dyn Store {
         &self.store
     }
+}
+
+/// What stands in the registry under that name: the sum over all that have this among their labels. None: nothing does.
+pub fn metric(registry: &Registry, name: &str, label: Option<&str>) -> Option<f64> {
+    let families = registry.gather();
+    let family = families.iter().find(|family| family.name() == name)?;
+    let metrics = family.get_metric().iter();
+    let labelled =
+        metrics.filter(|m| label.is_none_or(|label| m.get_label().iter().any(|pair| pair.value() == label)));
+    labelled.map(|m| m.get_gauge().get_value() + m.get_counter().get_value()).reduce(|sum, next| sum + next)
 }
 
 /// Appends events `<name>-<number>` to any stream.

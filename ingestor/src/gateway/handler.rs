@@ -49,16 +49,24 @@ pub(super) struct Shared {
 pub(super) struct Peer(pub Arc<str>);
 
 pub(super) fn router(shared: Arc<Shared>) -> Router {
+    let registry = shared.registry.clone();
     Router::new()
         .route("/v1/events", post(events))
         .route("/v1/openapi", get(|| async { answer::json(StatusCode::OK, OPENAPI) }))
-        .route("/healthz", get(|| async { answer::json(StatusCode::OK, "{\"status\":\"ok\"}\n") }))
-        .route("/metrics", get(metrics))
         .with_state(shared)
+        .merge(telemetry(registry))
 }
 
-async fn metrics(State(shared): State<Arc<Shared>>) -> Response<Body> {
-    let text = TextEncoder::new().encode_to_string(&shared.registry.gather()).unwrap_or_default();
+/// What Prometheus and a watchdog ask for.
+pub(super) fn telemetry(registry: Registry) -> Router {
+    Router::new()
+        .route("/healthz", get(|| async { answer::json(StatusCode::OK, "{\"status\":\"ok\"}\n") }))
+        .route("/metrics", get(metrics))
+        .with_state(registry)
+}
+
+async fn metrics(State(registry): State<Registry>) -> Response<Body> {
+    let text = TextEncoder::new().encode_to_string(&registry.gather()).unwrap_or_default();
     let mut response = Response::new(Body::from(text));
     let kind = HeaderValue::from_static("text/plain; version=0.0.4");
     response.headers_mut().insert(CONTENT_TYPE, kind);

@@ -12,6 +12,8 @@ mod held;
 mod http_metrics;
 mod prepare;
 mod recall;
+mod serving;
+mod telemetry;
 mod tls;
 mod tokens;
 mod waiting;
@@ -27,18 +29,18 @@ use prometheus::Registry;
 use runtime::{Clock, Failure, Stop};
 use stream::Stream;
 use thiserror::Error;
-use tokio::sync::watch;
-use tokio::time::timeout;
-use tracing::{info, warn};
+use tracing::info;
 
 use self::appender::{Appender, Message};
 use self::connections::Server;
 use self::handler::Shared;
 use self::http_metrics::HttpMetrics;
+use self::serving::Serving;
 use self::waiting::Waiting;
 use crate::metrics::Metrics;
 use crate::record::Limits;
 
+pub use telemetry::Telemetry;
 pub use tls::Tls;
 pub use tokens::{MIN_TOKEN_CHARS, Tokens, TokensError};
 
@@ -214,33 +216,21 @@ impl Gateway {
     pub fn serve(self, listener: TcpListener, stop: &Stop) -> Result<(), GatewayError> {
         let address = listener.local_addr()?;
         self.shared.config.check(address)?;
-        listener.set_nonblocking(true)?;
-        let tokio = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .thread_name("gateway")
-            .enable_all()
-            .build()?;
         let Gateway { shared, server, appender, inbox, halt } = self;
         let appending =
             thread::Builder::new().name("gateway-append".to_owned()).spawn(move || appender.run(&inbox))?;
-        let (say_stop, stopping) = watch::channel(false);
-        let drain = server.timeouts.drain + Duration::from_secs(1);
-        let listener = tokio.block_on(async { tokio::net::TcpListener::from_std(listener) })?;
-        let serving = tokio.spawn(server.run(listener, stopping));
+        let mut serving = Serving::begin(server, listener, 2)?;
         info!(%address, "the gateway listens");
 
         while !halt.is_set() && !stop.wait(Duration::from_millis(100)) {}
 
         shared.stopping.store(true, Ordering::SeqCst);
-        let _ = say_stop.send(true);
-        if tokio.block_on(async { timeout(drain, serving).await }).is_err() {
-            warn!("some clients did not take their answers in time");
-        }
+        serving.drain();
         // Whatever was handed over stands before this in the queue.
         let _ = shared.inbox.send(Message::End);
         let appended =
             appending.join().unwrap_or_else(|_| Err(Failure::Halt("the appender died".to_owned())));
-        tokio.shutdown_timeout(Duration::from_secs(1));
+        serving.end();
         info!(%address, "the gateway has stopped");
         appended.map_err(GatewayError::Halted)
     }

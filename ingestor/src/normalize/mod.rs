@@ -88,6 +88,9 @@ impl Normalizer {
     }
 
     fn check<'a>(&self, record: &RawRecord<'a>) -> Result<&'a str, Rejection> {
+        if record.bytes.is_empty() {
+            return Err(Rejection::new(Reason::Empty, "no bytes at all: an event is {…}"));
+        }
         let (size, most) = (record.bytes.len(), self.limits.item_bytes);
         if size > most {
             let detail = format!("{size} bytes, and an event may have {most}");
@@ -125,6 +128,8 @@ impl Normalizer {
         event.id = &self.id;
         event.received_at = received_at;
         event.producer = record.producer;
+        // What the event says of itself counts; the header may tell of the one that sent it on.
+        event.trace_id = event.trace_id.or_else(|| trace_of_headers(record));
         event.received_from = record.received_from.clone();
         event.content_type = record.content_type;
         event.original = record.bytes;
@@ -153,6 +158,14 @@ impl Normalizer {
         into.push_with(lane, None, &[(SCHEMA_HEADER, schema_hash.bytes())], |out| event.encode(out));
         Ok(())
     }
+}
+
+/// The trace that a record's header names, the last of that name. One that cannot be read is passed over: it stands in
+/// the event with the other headers.
+fn trace_of_headers<'a>(record: &RawRecord<'a>) -> Option<&'a str> {
+    let headers = record.received_from.headers.iter();
+    let (_, value) = headers.rev().find(|(name, _)| name.eq_ignore_ascii_case("traceparent"))?;
+    values::trace_of(std::str::from_utf8((*value)?).ok()?)
 }
 
 /// What the original says. Targets and attributes are in the reading's sheets.

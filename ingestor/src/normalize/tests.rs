@@ -206,6 +206,7 @@ fn an_event_that_would_outgrow_its_topic_is_too_large() {
 
 #[test]
 fn what_is_no_object_is_rejected_and_writes_nothing() {
+    assert_eq!((rejected(""), rejected(" ")), (Some(Reason::Empty), Some(Reason::NotJson)));
     assert_eq!(rejected("[{}]"), Some(Reason::NotAnObject));
     assert_eq!(rejected("{\"a\":"), Some(Reason::NotJson));
     let mut batch = Batch::new();
@@ -213,6 +214,29 @@ fn what_is_no_object_is_rejected_and_writes_nothing() {
     let mut normalizer = Normalizer::new(Limits::default());
     let rejection = normalizer.normalize(&record(b"{\"a\xff\":1}"), NOW, &mut batch, lane).unwrap_err();
     assert_eq!((rejection.reason, normalizer.id(), batch.len()), (Reason::NotUtf8, "made-up", 0));
+}
+
+#[test]
+fn a_trace_in_a_header_counts_where_the_event_names_none() {
+    let parent = |trace: &str| format!("00-{trace}-00f067aa0ba902b7-01");
+    let (first, second, own) = ("1".repeat(32), "2".repeat(32), "3".repeat(32));
+    let (first, second, broken) = (parent(&first), parent(&second), parent("xyz"));
+    let trace = |original: &str, parents: &[&str]| {
+        let headers: Vec<_> = parents.iter().map(|p| ("traceparent", Some(p.as_bytes()))).collect();
+        let mut record = record(original.as_bytes());
+        record.received_from.headers = &headers;
+        let event = event_of(&record, Limits::default()).unwrap();
+        (event["trace_id"].clone(), event["marks"].clone())
+    };
+    assert_eq!(trace("{}", &[&first]), (json!("1".repeat(32)), json!([])));
+    assert_eq!(trace("{}", &[&first, &second]).0, "2".repeat(32));
+    assert_eq!(trace("{}", &[&broken]), (Value::Null, json!([])));
+    let named = format!(r#"{{"trace_id":"{own}"}}"#);
+    assert_eq!(trace(&named, &[&first]), (json!(own), json!([])));
+    let with_parent = format!(r#"{{"traceparent":"{second}"}}"#);
+    assert_eq!(trace(&with_parent, &[&first]).0, "2".repeat(32));
+    let with_broken = format!(r#"{{"traceparent":"{broken}"}}"#);
+    assert_eq!(trace(&with_broken, &[&first]), (json!("1".repeat(32)), json!([UNPARSED])));
 }
 
 #[test]

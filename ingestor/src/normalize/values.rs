@@ -46,12 +46,17 @@ pub(super) fn outcome(dialect: &Dialect, text: &str) -> Option<Outcome> {
     })
 }
 
-/// The trace of a W3C traceparent: `00-<32 hex>-<16 hex>-<2 hex>`.
+/// The trace of a W3C traceparent: `00-<32 hex>-<16 hex>-<2 hex>`, all lower case, neither id all zeros. Versions to come
+/// may have more behind a further dash; `ff` is none.
 pub(super) fn trace_of(traceparent: &str) -> Option<&str> {
     let mut parts = traceparent.split('-');
-    let (version, trace, span) = (parts.next()?, parts.next()?, parts.next()?);
-    let hex = |part: &str, length| part.len() == length && part.bytes().all(|b| b.is_ascii_hexdigit());
-    (hex(version, 2) && hex(trace, 32) && hex(span, 16)).then_some(trace)
+    let (version, trace, span, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    let hex = |part: &str, length| {
+        part.len() == length && part.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+    };
+    let id = |part: &str, length| hex(part, length) && part.bytes().any(|b| b != b'0');
+    let version = hex(version, 2) && version != "ff" && (version != "00" || parts.next().is_none());
+    (version && id(trace, 32) && id(span, 16) && hex(flags, 2)).then_some(trace)
 }
 
 #[cfg(test)]
@@ -94,8 +99,22 @@ mod tests {
 
     #[test]
     fn a_trace_is_taken_out_of_its_traceparent() {
-        let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-        assert_eq!(trace_of(parent), Some("4bf92f3577b34da6a3ce929d0e0e4736"));
-        assert_eq!(trace_of("00-xyz-00f067aa0ba902b7-01"), None);
+        let (trace, span) = ("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7");
+        for parent in [format!("00-{trace}-{span}-01"), format!("cc-{trace}-{span}-01-more-of-it")] {
+            assert_eq!(trace_of(&parent), Some(trace), "{parent}");
+        }
+        for parent in [
+            format!("00-{trace}-{span}"),
+            format!("00-{trace}-{span}-01-more"),
+            format!("ff-{trace}-{span}-01"),
+            format!("00-{}-{span}-01", trace.to_uppercase()),
+            format!("00-{}-{span}-01", "0".repeat(32)),
+            format!("00-{trace}-{}-01", "0".repeat(16)),
+            format!("00-{trace}-{span}-1"),
+            format!("00-xyz-{span}-01"),
+            String::new(),
+        ] {
+            assert_eq!(trace_of(&parent), None, "{parent}");
+        }
     }
 }

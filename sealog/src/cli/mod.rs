@@ -1,8 +1,17 @@
 //! The command line: a file for each verb.
 
 mod cat;
+#[cfg(feature = "kafka")]
+mod doctor;
+mod given;
+#[cfg(feature = "kafka")]
+mod init;
 mod keygen;
+#[cfg(feature = "kafka")]
+mod recover;
 mod send;
+#[cfg(feature = "kafka")]
+mod stage;
 mod up;
 mod verify;
 
@@ -10,6 +19,9 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+
+#[cfg(feature = "kafka")]
+use crate::daemon::Stage;
 
 /// Sealog turns the audit events of your services into evidence that a stranger can check.
 ///
@@ -33,6 +45,24 @@ Exit codes: 0 done, 1 failed (verify: broken), 2 usage, 3 inconclusive, 4 the ve
 #[derive(Debug, Subcommand)]
 enum Command {
     Up(up::Up),
+    /// Take events, from raw topics and over HTTP, and write them to audit.events. Any number share the raw topics.
+    #[cfg(feature = "kafka")]
+    Ingestor(stage::Stage),
+    /// Seal audit.events. Any number share the chains; each chain is sealed by one at a time.
+    #[cfg(feature = "kafka")]
+    Chainer(stage::Stage),
+    /// Archive audit.sealed. Any number share the chains. It has no key, and deletes nothing.
+    #[cfg(feature = "kafka")]
+    Archiver(stage::Stage),
+    /// Let go of what is archived. It alone needs the right to delete records.
+    #[cfg(feature = "kafka")]
+    Trimmer(stage::Stage),
+    #[cfg(feature = "kafka")]
+    Init(init::Init),
+    #[cfg(feature = "kafka")]
+    Doctor(doctor::Doctor),
+    #[cfg(feature = "kafka")]
+    Recover(recover::Recover),
     Send(send::Send),
     Verify(verify::Verify),
     Cat(cat::Cat),
@@ -44,6 +74,20 @@ impl Sealog {
     pub fn run(self) -> Result<ExitCode> {
         match self.command {
             Command::Up(up) => up::run(&up),
+            #[cfg(feature = "kafka")]
+            Command::Ingestor(stage) => stage::run(&stage, Stage::Ingestor),
+            #[cfg(feature = "kafka")]
+            Command::Chainer(stage) => stage::run(&stage, Stage::Chainer),
+            #[cfg(feature = "kafka")]
+            Command::Archiver(stage) => stage::run(&stage, Stage::Archiver),
+            #[cfg(feature = "kafka")]
+            Command::Trimmer(stage) => stage::run(&stage, Stage::Trimmer),
+            #[cfg(feature = "kafka")]
+            Command::Init(init) => init::run(&init),
+            #[cfg(feature = "kafka")]
+            Command::Doctor(doctor) => doctor::run(&doctor),
+            #[cfg(feature = "kafka")]
+            Command::Recover(recover) => recover::run(recover),
             Command::Send(send) => send::run(send),
             Command::Verify(verify) => verify::run(verify),
             Command::Cat(cat) => cat::run(cat),

@@ -13,6 +13,7 @@ use super::quantity::{duration_us, size_bytes};
 use super::text::KEYS;
 
 const PREFIX: &str = "SEALOG_";
+const A_DAY_US: i64 = 86_400_000_000;
 /// Environment names that are no keys.
 const NOT_KEYS: [&str; 1] = ["SEALOG_LOG"];
 
@@ -139,11 +140,38 @@ impl Given {
 
     /// A duration, at least 10 ms and at most a day.
     pub fn duration_us(&mut self, key: &str, default_us: i64) -> Result<i64> {
-        let Some(value) = self.take(key) else { return Ok(default_us) };
-        let time = value.as_str().and_then(duration_us).filter(|us| (10_000..=86_400_000_000).contains(us));
-        time.ok_or_else(|| {
-            self.wrong(key, &shown(&value), "a duration such as \"60s\" or \"250ms\", 10ms to 24h")
-        })
+        let right = "a duration such as \"60s\" or \"250ms\", 10ms to 24h";
+        self.duration(key, right, |us| (10_000..=A_DAY_US).contains(&us)).map(|us| us.unwrap_or(default_us))
+    }
+
+    /// A duration as above, or `off`.
+    pub fn duration_us_or_off(&mut self, key: &str, default_us: Option<i64>) -> Result<Option<i64>> {
+        if self.values.get(key).and_then(Value::as_str) == Some("off") {
+            self.take(key);
+            return Ok(None);
+        }
+        let right = "a duration such as \"2s\", 10ms to 24h, or \"off\"";
+        self.duration(key, right, |us| (10_000..=A_DAY_US).contains(&us)).map(|us| us.or(default_us))
+    }
+
+    /// A period of up to ten years, or none at all.
+    pub fn period_us(&mut self, key: &str, default_us: i64) -> Result<i64> {
+        let right = "a period such as \"24h\" or \"7d\", 0s to 3650d";
+        self.duration(key, right, |us| (0..=3_650 * A_DAY_US).contains(&us))
+            .map(|us| us.unwrap_or(default_us))
+    }
+
+    fn duration(&mut self, key: &str, right: &str, fits: impl Fn(i64) -> bool) -> Result<Option<i64>> {
+        let Some(value) = self.take(key) else { return Ok(None) };
+        let time = value.as_str().and_then(duration_us).filter(|us| fits(*us));
+        time.map(Some).ok_or_else(|| self.wrong(key, &shown(&value), right))
+    }
+
+    /// One of a few words.
+    pub fn word(&mut self, key: &str, words: &[&'static str]) -> Result<&'static str> {
+        let Some(text) = self.text(key)? else { return Ok(words[0]) };
+        let found = words.iter().find(|word| **word == text);
+        found.copied().ok_or_else(|| self.wrong(key, &text, &words.join(" or ")))
     }
 
     /// true or false.
@@ -160,6 +188,11 @@ impl Given {
     pub fn address(&mut self, key: &str, default: &str) -> Result<SocketAddr> {
         let text = self.text(key)?.unwrap_or_else(|| default.to_owned());
         text.parse().map_err(|_| self.wrong(key, &text, "an address and a port such as 127.0.0.1:7740"))
+    }
+
+    /// The same, if it was given.
+    pub fn address_if_given(&mut self, key: &str) -> Result<Option<SocketAddr>> {
+        if self.values.contains_key(key) { self.address(key, "").map(Some) } else { Ok(None) }
     }
 
     /// A list of texts; by environment separated by commas.

@@ -2,16 +2,17 @@
 //! only place that looks at the environment.
 
 mod given;
+mod kafka;
 mod quantity;
 mod text;
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use anyhow::Result;
 
 pub use given::Given;
+pub use kafka::{Durability, Kafka};
 pub use text::EXAMPLE;
 
 /// All keys, read and checked.
@@ -29,6 +30,10 @@ pub struct Config {
     pub archive: Archive,
     /// When segments end.
     pub segment: Segment,
+    /// What is let go of, and when.
+    pub trimmer: Trimmer,
+    /// Where a stage without a gateway shows its metrics; None: 7741 and up on loopback.
+    pub metrics_listen: Option<SocketAddr>,
     /// The key file; None: `chainer.key` in the data folder.
     pub chainer_key: Option<PathBuf>,
     /// The data folder.
@@ -50,17 +55,6 @@ pub struct Http {
     pub behind_proxy: bool,
 }
 
-/// `[kafka]`
-#[derive(Clone, Debug)]
-pub struct Kafka {
-    /// host:port, comma separated.
-    pub brokers: String,
-    /// The topics that services produce to.
-    pub raw_topics: Vec<String>,
-    /// Any librdkafka property.
-    pub properties: BTreeMap<String, String>,
-}
-
 /// `[archive]`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Archive {
@@ -79,8 +73,19 @@ pub struct Segment {
     pub max_bytes: u64,
     /// Age of its first event at most.
     pub max_age_us: i64,
-    /// Ends when nothing has come for so long.
-    pub max_idle_us: i64,
+    /// Ends when nothing has come for so long. None: that alone ends no segment.
+    pub max_idle_us: Option<i64>,
+}
+
+/// `[trimmer]`
+#[derive(Clone, Debug)]
+pub struct Trimmer {
+    /// Whether `sealog up` trims at all.
+    pub enabled: bool,
+    /// What is archived stays in audit.sealed for so long after it was sealed.
+    pub after_us: i64,
+    /// Consumer groups that read audit.sealed: what they have not read stays.
+    pub wait_for: Vec<String>,
 }
 
 /// `[log]`
@@ -97,6 +102,8 @@ const MIB: u64 = 1 << 20;
 impl Config {
     /// Reads what was given; what was not has its default. The first thing that is wrong is the error.
     pub fn read(mut given: Given) -> Result<Config> {
+        let kafka = Kafka::read(&mut given)?;
+        let embedded = kafka.is_none();
         let config = Config {
             origin: given.text("origin")?.map(|origin| check_origin(&given, origin)).transpose()?,
             chains: given.number("chains", 1, 1..=4_096)? as u32,
@@ -110,14 +117,21 @@ impl Config {
                 },
                 behind_proxy: given.switch("http.behind_proxy", false)?,
             },
-            kafka: Config::kafka(&mut given)?,
+            kafka,
             archive: archive(&mut given)?,
             segment: Segment {
                 max_events: given.number("segment.max_events", 50_000, 1..=10_000_000)?,
                 max_bytes: given.size("segment.max_bytes", 64 * MIB, MIB..=1_024 * MIB)?,
                 max_age_us: given.duration_us("segment.max_age", 60_000_000)?,
-                max_idle_us: given.duration_us("segment.max_idle", 2_000_000)?,
+                // On Kafka many services rarely fall silent together, and each segment costs four writes.
+                max_idle_us: given.duration_us_or_off("segment.max_idle", embedded.then_some(2_000_000))?,
             },
+            trimmer: Trimmer {
+                enabled: given.switch("trimmer.enabled", true)?,
+                after_us: given.period_us("trimmer.after", if embedded { 0 } else { 86_400_000_000 })?,
+                wait_for: given.list("trimmer.wait_for")?,
+            },
+            metrics_listen: given.address_if_given("metrics.listen")?,
             chainer_key: given.path("keys.chainer")?,
             data_dir: given.path("data.dir")?.unwrap_or_else(|| PathBuf::from("./sealog-data")),
             log: EmbeddedLog {
@@ -127,19 +141,6 @@ impl Config {
         };
         given.end()?;
         Ok(config)
-    }
-
-    fn kafka(given: &mut Given) -> Result<Option<Kafka>> {
-        let brokers = given.text("kafka.brokers")?;
-        let raw_topics = given.list("kafka.raw_topics")?;
-        let properties = given.table("kafka.properties")?;
-        match brokers {
-            Some(brokers) => Ok(Some(Kafka { brokers, raw_topics, properties })),
-            None if raw_topics.is_empty() && properties.is_empty() => Ok(None),
-            None => anyhow::bail!(
-                "kafka.brokers is missing: give host:port, or leave [kafka] out to run embedded"
-            ),
-        }
     }
 }
 
@@ -164,68 +165,4 @@ fn check_origin(given: &Given, origin: String) -> Result<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read(toml: &str, env: &[(&str, &str)]) -> Result<Config> {
-        let env = env.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
-        Config::read(Given::parse("sealog.toml", toml, env)?)
-    }
-
-    fn error(toml: &str, env: &[(&str, &str)]) -> String {
-        format!("{:#}", read(toml, env).unwrap_err())
-    }
-
-    #[test]
-    fn nothing_given_is_a_whole_configuration() {
-        let config = read("", &[]).unwrap();
-        assert_eq!(config.http.listen.to_string(), "127.0.0.1:7740");
-        assert_eq!((config.segment.max_events, config.segment.max_age_us), (50_000, 60_000_000));
-        assert_eq!(config.archive, Archive::Directory(None));
-        assert!(config.kafka.is_none());
-    }
-
-    #[test]
-    fn the_example_is_a_configuration_and_names_every_key() {
-        let config = read(EXAMPLE, &[]).unwrap();
-        assert_eq!(config.origin.as_deref(), Some("acme.example/audit"));
-        let settings = EXAMPLE.lines().map(|line| line.strip_prefix("# ").unwrap_or(line));
-        let is_setting = |line: &&str| {
-            let name = line.split(" = ").next().unwrap_or_default();
-            line.starts_with('[')
-                || (line.contains(" = ") && name.bytes().all(|c| c.is_ascii_lowercase() || c == b'_'))
-        };
-        let uncommented: Vec<&str> = settings.filter(is_setting).collect();
-        let mut keys = Given::parse("example", &uncommented.join("\n"), []).unwrap().keys();
-        keys.sort();
-        let mut all: Vec<String> = text::KEYS.iter().map(|key| (*key).to_owned()).collect();
-        all.sort();
-        assert_eq!(keys, all);
-    }
-
-    #[test]
-    fn the_environment_comes_before_the_file() {
-        let config = read("[segment]\nmax_events = 7\n", &[("SEALOG_SEGMENT_MAX_EVENTS", "8")]).unwrap();
-        assert_eq!(config.segment.max_events, 8);
-        let config =
-            read("", &[("SEALOG_KAFKA_BROKERS", "h:1"), ("SEALOG_KAFKA_PROPERTIES", "a.b=c,d=e")]).unwrap();
-        assert_eq!(config.kafka.unwrap().properties["a.b"], "c");
-    }
-
-    #[test]
-    fn an_error_names_the_key_and_says_what_would_be_right() {
-        let e = error("[segment]\nmax_age = \"60 parsecs\"\n", &[]);
-        assert!(e.contains("sealog.toml") && e.contains("segment.max_age") && e.contains("60s"), "{e}");
-        let e = error("", &[("SEALOG_CHAINS", "none")]);
-        assert!(e.contains("SEALOG_CHAINS") && e.contains("1 to 4096"), "{e}");
-        let e = error("[segment]\nmax_event = 3\n", &[]);
-        assert!(e.contains("segment.max_event") && e.contains("segment.max_events"), "{e}");
-        let e = error("", &[("SEALOG_HTTP_LISTN", "x")]);
-        assert!(e.contains("SEALOG_HTTP_LISTN") && e.contains("SEALOG_HTTP_LISTEN"), "{e}");
-        let e = error("[archive]\nurl = \"ftp:x\"\n", &[]);
-        assert!(e.contains("archive.url") && e.contains("file:DIR"), "{e}");
-        let e = error("chains = 1\n[kafka]\nproperties = { \"sasl.password\" = \"hunter2 }\n", &[]);
-        assert!(e.contains("sealog.toml, line 3") && !e.contains("hunter2"), "{e}");
-        assert!(!error("[http]\ntokens = [\"hunter2\"]\n", &[]).contains("hunter2"));
-    }
-}
+mod tests;

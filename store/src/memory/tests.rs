@@ -54,6 +54,19 @@ fn a_store_that_is_away_answers_nothing_and_does_nothing() {
 }
 
 #[test]
+fn past_the_last_write_nothing_is_written_and_everything_is_read() {
+    let store = memory();
+    store.end_writes_at(Some(1));
+    store.put_new("a", b"1", Keep::Evidence).unwrap();
+    assert_eq!(kind(store.put_new("b", b"2", Keep::Evidence)), Kind::Away);
+    assert_eq!(kind(store.replace_if("a", None, b"2", Keep::Hint)), Kind::Away);
+    assert_eq!(store.get("a", None, None, 9).unwrap().bytes, b"1");
+    assert_eq!(kind(store.get("b", None, None, 9)), Kind::Missing);
+    store.end_writes_at(None);
+    store.put_new("b", b"2", Keep::Evidence).unwrap();
+}
+
+#[test]
 fn clones_share_their_objects_and_outlive_each_other() {
     let store = memory();
     let other = store.clone();

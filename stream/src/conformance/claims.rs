@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use runtime::Deadline;
 
-use super::{AMPLE, Fixture, Scene, batch, kind_of, texts};
+use super::{AMPLE, Fixture, Scene, TICK, batch, kind_of, texts};
 use crate::{Batch, Fence, Kind, Limit};
 
 /// From the offset that `start_at` names on, in order, with what is appended later; `start_at` may go back.
@@ -84,8 +84,9 @@ pub fn a_take_outside_the_lane_leaves_the_claim_alive(fixture: &dyn Fixture) {
     // Where the lane is asked only at the take, the take says it.
     let behind = claim
         .start_at(&lane, last + 1_000)
-        .and_then(|()| claim.take(&mut Batch::new(), AMPLE, scene.patience))
-        .map_err(|e| e.kind());
+        .and_then(|()| claim.take(&mut Batch::new(), AMPLE, scene.patience));
+    assert_eq!(behind.as_ref().err().and_then(|e| e.lane()), Some(&lane), "which lane is out of range");
+    let behind = behind.map_err(|e| e.kind());
     let Err(Kind::OutOfRange { start, end }) = behind else {
         panic!("a take behind the end of {lane} gave {behind:?}")
     };
@@ -227,6 +228,44 @@ pub fn a_whole_claim_takes_from_all_its_lanes(fixture: &dyn Fixture) {
             scene.position_becomes(&role, lane, *position);
         }
     }
+}
+
+/// Two of three lanes are to start where nothing is: one after the other is named, and nothing of the third is lost.
+/// Moved, all go on.
+pub fn a_whole_claim_says_which_lane_is_out_of_range(fixture: &dyn Fixture) {
+    let scene = Scene::new(fixture, "whole-range", 3);
+    let lanes = [scene.source(0), scene.source(1), scene.source(2)];
+    let mut member = scene.join(&scene.whole("g", "one"));
+    let mut claim = scene.win(&mut *member, &lanes);
+    for lane in &lanes {
+        scene.append(lane, &["a", "b"]);
+    }
+    for (lane, offset) in lanes.iter().zip([0, 1_000, 2_000]) {
+        claim.start_at(lane, offset).unwrap();
+    }
+    let (mut got, mut named, deadline) = (Batch::new(), Vec::new(), Deadline::after(scene.patience));
+    while got.len() < 6 {
+        assert!(!deadline.passed(), "{} of 6 records came, and {named:?} were out of range", got.len());
+        let before = got.len();
+        match claim.take(&mut got, AMPLE, TICK) {
+            Ok(()) => {}
+            Err(e) => {
+                assert!(matches!(e.kind(), Kind::OutOfRange { start: 0, end: 2.. }), "{e}");
+                assert_eq!(got.len(), before, "a take that failed brought something");
+                let lane = e.lane().expect("out of range says which lane").clone();
+                claim.start_at(&lane, 0).unwrap();
+                named.push(lane);
+            }
+        }
+    }
+    named.sort();
+    assert_eq!(named, lanes[1..]);
+    for lane in &lanes {
+        let values = got.iter().filter(|r| r.lane == lane).map(|r| r.value.unwrap());
+        assert_eq!(values.collect::<Vec<_>>(), [b"a", b"b"], "what came from {lane}");
+    }
+    claim.commit(&batch(&scene.output(0), &["6 events"]), &[(lanes[2].clone(), 2)]).unwrap();
+    scene.holds_exactly(&scene.output(0), &["6 events"]);
 }
 
 /// A claim without outputs. Its group has no position before the first commit, and the last one after.

@@ -79,6 +79,7 @@ cases![
     a_commit_with_too_large_a_record_leaves_nothing_and_the_claim_alive,
     a_commit_may_be_empty,
     a_whole_claim_takes_from_all_its_lanes,
+    a_whole_claim_says_which_lane_is_out_of_range,
     a_reader_commits_positions,
     a_dropped_claim_is_handed_out_again,
     a_second_owner_fences_the_first,

@@ -11,7 +11,7 @@ use super::file::LogFile;
 use super::recover::recover;
 use super::walk::Place;
 use super::writer::{Bounds, Writer, Written, record_bytes};
-use crate::{Batch, Error, Kind, Lane, LaneId, Limit, Result};
+use crate::{Batch, Error, Lane, LaneId, Limit, Result};
 
 /// A lane that is open.
 pub(super) struct OpenLane {
@@ -139,11 +139,7 @@ impl OpenLane {
     }
 
     fn out_of_range(&self, seen: &Seen, from: u64) -> Error {
-        let (start, end) = (seen.start(), seen.end);
-        Error::new(
-            Kind::OutOfRange { start, end },
-            format!("{} holds {start} to {end}, not {from}", self.name),
-        )
+        Error::out_of_range(&self.name, from, (seen.start(), seen.end))
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen> {

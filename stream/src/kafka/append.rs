@@ -23,7 +23,7 @@ const MOST_UNDER_WAY_BYTES: usize = 64 << 20;
 pub(super) struct Appender {
     producer: ThreadedProducer<Reports>,
     ear: Ear,
-    patience: Duration,
+    settings: Arc<Settings>,
     under_way_bytes: AtomicUsize,
 }
 
@@ -68,13 +68,13 @@ impl ProducerContext for Reports {
 
 impl Appender {
     /// Connects in the background.
-    pub fn new(settings: &Settings, ear: &Ear) -> Result<Appender> {
+    pub fn new(settings: &Arc<Settings>, ear: &Ear) -> Result<Appender> {
         let producer = settings
             .appender()
             .create_with_context(Reports(ear.clone()))
             .map_err(|e| ear.explain("the Kafka producer could not be made; correct its properties", e))?;
-        let (ear, patience) = (ear.clone(), settings.patience);
-        Ok(Appender { producer, ear, patience, under_way_bytes: AtomicUsize::new(0) })
+        let (ear, settings) = (ear.clone(), Arc::clone(settings));
+        Ok(Appender { producer, ear, settings, under_way_bytes: AtomicUsize::new(0) })
     }
 
     /// Whether the producer has given up for good, as librdkafka does when it can no longer rule out a doubled record.
@@ -89,7 +89,7 @@ impl Appender {
         let result = if others > 0 && others + bytes > MOST_UNDER_WAY_BYTES {
             Err(Error::new(Kind::Full, format!("appends of {others} bytes wait for Kafka; slow down")))
         } else {
-            let deadline = Deadline::after(self.patience);
+            let deadline = Deadline::after(self.settings.patience);
             let mut lanes = batch.lanes().iter().enumerate();
             lanes.try_for_each(|(n, lane)| self.append_lane(batch, lane, n == 0, &deadline))
         };
@@ -103,9 +103,12 @@ impl Appender {
         let count = records().count();
         let missing = Mutex::new(Missing { records: count, failed: None });
         let receipt = Arc::new(Receipt { missing, changed: Condvar::new() });
+        let topic = self.settings.names.topic(&lane.topic);
         for (sent, record) in records().enumerate() {
             let nothing_written = first && sent == 0;
-            if let Err(e) = self.send(outgoing(&record, Arc::clone(&receipt)), nothing_written, deadline) {
+            if let Err(e) =
+                self.send(outgoing(&record, &topic, Arc::clone(&receipt)), nothing_written, deadline)
+            {
                 // What has been sent still goes its way: nothing is known of it.
                 let full = nothing_written && e.rdkafka_error_code() == Some(Code::QueueFull);
                 let what = format!("record {sent} of {count} was not taken for {lane}");
@@ -175,7 +178,7 @@ mod tests {
     fn what_does_not_fit_beside_appends_under_way_is_full_and_a_silent_broker_away() {
         // The discard port of the machine: nobody listens there.
         let options = Options { patience: Duration::from_secs(2), ..Options::new("127.0.0.1:9") };
-        let appender = Appender::new(&Settings::new(options).unwrap(), &Ear::default()).unwrap();
+        let appender = Appender::new(&Arc::new(Settings::new(options).unwrap()), &Ear::default()).unwrap();
         std::thread::scope(|threads| {
             let waiting = threads.spawn(|| appender.append(&of_bytes(40 << 20)));
             while appender.under_way_bytes.load(Ordering::SeqCst) == 0 {

@@ -1,21 +1,21 @@
 //! What one owner holds: it takes from its lanes and commits for them.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{CommitMode, Consumer, ConsumerGroupMetadata};
-use rdkafka::{Offset, TopicPartitionList};
 use runtime::Deadline;
 
-use super::feed::{Feed, Tap};
+use super::feed::{Feed, listed};
 use super::group::GroupConsumer;
 use super::hold::{Hold, Holds};
+use super::intake::Intake;
 use super::records::{Room, check_sizes};
 use super::transaction::{Failed, Transactions};
 use crate::{Batch, Claim, Error, Kind, Lane, Limit, Result};
 
-/// A bell that was missed is noticed after this.
+/// A loss is noticed after this by a take that waits.
 const LOOK: Duration = Duration::from_millis(100);
 
 /// See the module's text.
@@ -24,127 +24,119 @@ pub(super) struct KafkaClaim {
     holds: Arc<Holds>,
     /// Weak: the member's end is the end of its place in the group.
     group: Weak<GroupConsumer>,
-    feed: Arc<Feed>,
-    taps: Vec<Tap>,
-    /// Which tap is served first; it goes round, so that no lane waits behind a long one.
-    turn: usize,
+    /// None after an error.
+    intake: Option<Intake>,
     /// None for a reader, and after an error.
     producer: Option<Transactions>,
     is_reader: bool,
     /// As whom the last batch was read: the generation of the group at that time.
     read_as: Option<ConsumerGroupMetadata>,
-    /// Where each lane stands: what was committed last, or where it was started. A commit that brings no position sends
-    /// these once more, so that the group keeps out who has lost the lanes even then.
-    stands_at: BTreeMap<Lane, u64>,
     /// How it ended, if by an error.
     ended: Option<Kind>,
 }
 
 impl KafkaClaim {
-    /// Of lanes that are owned, with a producer that has fenced its predecessors.
+    /// Of lanes that are owned, with a producer that has fenced its predecessors. `name` is the group's, to Kafka.
     pub fn new(
         hold: Arc<Hold>,
         holds: Arc<Holds>,
-        group: Weak<GroupConsumer>,
-        feed: Arc<Feed>,
+        (group, name): (&Arc<GroupConsumer>, &str),
+        feed: &Arc<Feed>,
         producer: Option<Transactions>,
     ) -> KafkaClaim {
-        let read_as = group.upgrade().and_then(|group| group.group_metadata());
-        let is_reader = producer.is_none();
+        let intake = Intake::new(Arc::clone(feed), name.to_owned(), &hold.lanes);
         KafkaClaim {
             hold,
             holds,
-            group,
-            feed,
-            taps: Vec::new(),
-            turn: 0,
+            group: Arc::downgrade(group),
+            intake: Some(intake),
+            is_reader: producer.is_none(),
             producer,
-            is_reader,
-            read_as,
-            stands_at: BTreeMap::new(),
+            read_as: group.group_metadata(),
             ended: None,
         }
     }
 
-    /// The group's client, while this claim is alive.
-    fn alive(&self) -> Result<Arc<GroupConsumer>> {
-        let lanes = self.names();
+    /// What is read, and the group's client, while this claim is alive.
+    fn alive(&mut self) -> Result<(&mut Intake, Arc<GroupConsumer>)> {
+        let lanes = &self.hold.lanes;
         if let Some(kind) = self.ended {
-            return Err(Error::new(kind, format!("the claim on {lanes} ended with an error; drop it")));
+            let what = format!("the claim on {} ended with an error; drop it", listed(lanes.iter()));
+            return Err(Error::new(kind, what));
         }
-        match self.group.upgrade() {
-            Some(group) if !self.hold.is_lost() && !group.assignment_lost() => Ok(group),
-            _ => Err(Error::new(Kind::Lost, format!("{lanes} is another owner's now"))),
+        match (&mut self.intake, self.group.upgrade()) {
+            (Some(intake), Some(group)) if !self.hold.is_lost() && !group.assignment_lost() => {
+                Ok((intake, group))
+            }
+            _ => Err(Error::new(Kind::Lost, format!("{} is another owner's now", listed(lanes.iter())))),
         }
     }
 
-    fn names(&self) -> String {
-        let names: Vec<String> = self.hold.lanes.iter().map(Lane::to_string).collect();
-        names.join(", ")
+    fn not_ours(&self, lane: &Lane) -> Error {
+        Error::new(Kind::Refused, format!("{lane} is not one of {}", listed(self.hold.lanes.iter())))
     }
 
     /// Ends the claim: nothing is read or written through it any more.
     fn end(&mut self, error: Error) -> Error {
         self.ended = Some(error.kind());
-        self.taps.clear();
+        self.intake = None;
         self.producer = None;
         error
     }
 
     fn try_take(&mut self, into: &mut Batch, limit: Limit, deadline: Deadline) -> Result<()> {
-        let group = self.alive()?;
-        if self.taps.len() < self.hold.lanes.len() {
-            let what = format!("not every lane of {} was given an offset to start at", self.names());
-            return Err(Error::new(Kind::Refused, what));
-        }
+        let before = into.len();
         // Before the first record: should a rebalance come between, the older generation is the one that is refused.
-        self.read_as = group.group_metadata();
-        drop(group);
+        let read_as = self.alive()?.1.group_metadata();
+        self.read_as = read_as;
         let mut room = Room::new(limit);
         loop {
-            let heard = self.hold.bell.heard();
-            let count = self.taps.len();
-            for n in 0..count {
-                self.taps[(self.turn + n) % count].fill(into, &mut room)?;
-            }
-            self.turn = (self.turn + 1) % count;
-            self.alive()?;
-            if room.taken() > 0 || deadline.passed() {
+            let (intake, group) = self.alive()?;
+            intake.begin(&group)?;
+            let look = Deadline::after(deadline.left().min(LOOK));
+            intake.fill(&group, into, &mut room, &look)?;
+            drop(group);
+            let (intake, _) = self.alive()?;
+            if room.taken() > 0 || deadline.passed() || limit.records == 0 {
+                intake.keep_marks(into, before);
                 return Ok(());
             }
-            self.hold.bell.wait(heard, &Deadline::after(deadline.left().min(LOOK)));
         }
     }
 
     fn try_commit(&mut self, outputs: &Batch, positions: &[(Lane, u64)]) -> Result<()> {
-        let group = self.alive()?;
+        let (intake, group) = self.alive()?;
         check_sizes(outputs)?;
         if outputs.is_empty() && positions.is_empty() {
             return Ok(());
         }
-        for (lane, position) in positions {
-            if !self.hold.lanes.contains(lane) {
-                return Err(Error::new(Kind::Refused, format!("{lane} is not one of {}", self.names())));
-            }
-            self.stands_at.insert(lane.clone(), *position);
+        let mut list = TopicPartitionList::with_capacity(positions.len().max(1));
+        for (lane, offset) in positions {
+            let Some((place, position)) = intake.position(lane, *offset) else {
+                return Err(self.not_ours(lane));
+            };
+            position
+                .put(&mut list, place)
+                .map_err(|e| Error::caused(Kind::Refused, format!("{offset} is no position in {lane}"), e))?;
         }
-        let mut list = TopicPartitionList::new();
-        for (lane, position) in &self.stands_at {
-            let offset = Offset::Offset(*position as i64);
-            list.add_partition_offset(&lane.topic, lane.partition as i32, offset).map_err(|e| {
-                Error::caused(Kind::Refused, format!("{position} is no position in {lane}"), e)
+        // Without one, one is repeated, so that the group keeps out who has lost the lanes even then.
+        if let Some((place, position)) = intake.any_position().filter(|_| positions.is_empty()) {
+            position.put(&mut list, place).map_err(|e| {
+                Error::caused(Kind::Refused, format!("{} is no position in {place}", position.offset), e)
             })?;
         }
         if self.is_reader {
             if !outputs.is_empty() {
                 return Err(Error::new(Kind::Refused, "a reader has no outputs"));
             }
+            let names = listed(self.hold.lanes.iter());
             return group.commit(&list, CommitMode::Sync).map_err(|e| {
-                group.context().ear().explain(format!("the position in {} was not kept", self.names()), e)
+                group.context().ear().explain(format!("the position in {names} was not kept"), e)
             });
         }
         let (Some(producer), Some(read_as)) = (&self.producer, &self.read_as) else {
-            return Err(Error::new(Kind::Lost, format!("{} is another owner's now", self.names())));
+            let names = listed(self.hold.lanes.iter());
+            return Err(Error::new(Kind::Lost, format!("{names} is another owner's now")));
         };
         producer.commit(outputs, &list, read_as).map_err(|Failed { error, fenced }| {
             if fenced {
@@ -161,20 +153,7 @@ impl Claim for KafkaClaim {
     }
 
     fn start_at(&mut self, lane: &Lane, offset: u64) -> Result<()> {
-        self.alive()?;
-        if !self.hold.lanes.contains(lane) {
-            return Err(Error::new(Kind::Refused, format!("{lane} is not one of {}", self.names())));
-        }
-        // The old tap goes first: both would be on one queue.
-        self.taps.retain(|tap| tap.lane() != lane);
-        match self.feed.open(lane, offset, &self.hold.bell) {
-            Ok(tap) => {
-                self.taps.push(tap);
-                self.stands_at.entry(lane.clone()).or_insert(offset);
-                Ok(())
-            }
-            Err(error) => Err(self.end(error)),
-        }
+        if self.alive()?.0.start_at(lane, offset) { Ok(()) } else { Err(self.not_ours(lane)) }
     }
 
     fn take(&mut self, into: &mut Batch, limit: Limit, wait: Duration) -> Result<()> {
@@ -198,7 +177,7 @@ impl Claim for KafkaClaim {
 impl Drop for KafkaClaim {
     /// Its lanes may be claimed again, once nothing is read for it and its producer is gone.
     fn drop(&mut self) {
-        self.taps.clear();
+        self.intake = None;
         self.producer = None;
         self.hold.release();
     }

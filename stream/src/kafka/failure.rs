@@ -9,6 +9,7 @@ use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use runtime::Deadline;
 
+use super::remedy::remedy;
 use crate::{Error, Kind};
 
 /// A complaint explains a timeout for so long.
@@ -21,6 +22,7 @@ pub(super) struct Ear(Arc<Mutex<Option<Complaint>>>);
 
 struct Complaint {
     kind: Kind,
+    code: Option<Code>,
     what: String,
     fresh: Deadline,
 }
@@ -30,17 +32,42 @@ impl Ear {
     pub fn explain(&self, what: impl Into<String>, cause: KafkaError) -> Error {
         let mut kind = kind_of(&cause);
         if kind != Kind::Away {
+            let what = with_remedy(what.into(), code_of(&cause));
             return Error::caused(kind, what, cause);
         }
         let what = match &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
             Some(complaint) if !complaint.fresh.passed() => {
                 // A wrong password looks like a broker that does not answer.
                 kind = complaint.kind;
-                format!("{} (Kafka's client says: {})", what.into(), complaint.what)
+                with_remedy(
+                    format!("{} (Kafka's client says: {})", what.into(), complaint.what),
+                    complaint.code,
+                )
             }
             _ => what.into(),
         };
         Error::caused(kind, what, cause)
+    }
+
+    /// Keeps a complaint, unless the one that is there says more.
+    fn hear(&self, kind: Kind, code: Option<Code>, what: &str) {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let fresh = last.as_ref().filter(|complaint| !complaint.fresh.passed());
+        let says_more = |complaint: &Complaint| match code {
+            // That all brokers are down follows what one of them was down for.
+            Some(code) => code == Code::AllBrokersDown,
+            // That a connection was closed follows an error, if there was one.
+            None => complaint.code.is_some_and(|code| code != Code::AllBrokersDown),
+        };
+        if !fresh.is_some_and(says_more) {
+            *last = Some(Complaint { kind, code, what: what.to_owned(), fresh: Deadline::after(FRESH) });
+        }
+    }
+
+    /// Whether something was refused a moment ago.
+    pub fn heard_refusal(&self) -> bool {
+        let last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        last.as_ref().is_some_and(|complaint| !complaint.fresh.passed() && complaint.kind == Kind::Refused)
     }
 
     /// A call that was not answered in time.
@@ -51,6 +78,12 @@ impl Ear {
 
 impl ClientContext for Ear {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        // Why a connection was closed is told of here alone; that the other end speaks TLS, for one.
+        if facility == "FAIL" && matches!(level, RDKafkaLogLevel::Info | RDKafkaLogLevel::Warning) {
+            let what = message.split_once("]: ").map_or(message, |(_thread, what)| what);
+            let hint = "if it stays so, check that security.protocol is what the brokers speak";
+            self.hear(Kind::Away, None, &format!("{what}; {hint}"));
+        }
         match level {
             // A property of consumers that a producer is told of is no news: users give one list for both.
             _ if facility == "CONFWARN" => tracing::trace!(facility, message),
@@ -72,12 +105,7 @@ impl ClientContext for Ear {
             Kind::Refused => Kind::Refused,
             _ => Kind::Away,
         };
-        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // That all brokers are down follows what one of them was down for, and says less.
-        let says_less = error.rdkafka_error_code() == Some(Code::AllBrokersDown);
-        if !(says_less && last.as_ref().is_some_and(|complaint| !complaint.fresh.passed())) {
-            *last = Some(Complaint { kind, what: reason.to_owned(), fresh: Deadline::after(FRESH) });
-        }
+        self.hear(kind, error.rdkafka_error_code(), reason);
     }
 }
 
@@ -91,8 +119,21 @@ pub(super) fn is_fenced(code: Code) -> bool {
 fn kind_of(error: &KafkaError) -> Kind {
     match error {
         KafkaError::ClientConfig(..) | KafkaError::ClientCreation(_) | KafkaError::Nul(_) => Kind::Refused,
-        KafkaError::AdminOp(code) => kind_of_code(*code),
-        other => other.rdkafka_error_code().map_or(Kind::Away, kind_of_code),
+        other => code_of(other).map_or(Kind::Away, kind_of_code),
+    }
+}
+
+fn code_of(error: &KafkaError) -> Option<Code> {
+    match error {
+        KafkaError::AdminOp(code) => Some(*code),
+        other => other.rdkafka_error_code(),
+    }
+}
+
+fn with_remedy(what: String, code: Option<Code>) -> String {
+    match code.and_then(remedy) {
+        Some(remedy) => format!("{what}; {remedy}"),
+        None => what,
     }
 }
 

@@ -6,12 +6,15 @@ use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::KafkaError;
+use rdkafka::topic_partition_list::TopicPartitionListElem;
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::failure::Ear;
+use super::feed::listed;
 use super::hold::Holds;
-use super::lanes_of;
+use super::settings::Settings;
+use crate::Lane;
 
 /// The client.
 pub(super) type GroupConsumer = BaseConsumer<Rebalances>;
@@ -19,13 +22,14 @@ pub(super) type GroupConsumer = BaseConsumer<Rebalances>;
 /// The group's side of a member: what it gives and takes comes here, on the thread that polls.
 pub(super) struct Rebalances {
     ear: Ear,
+    settings: Arc<Settings>,
     holds: Arc<Holds>,
 }
 
 impl Rebalances {
     /// Hears for `holds`.
-    pub fn new(ear: Ear, holds: Arc<Holds>) -> Rebalances {
-        Rebalances { ear, holds }
+    pub fn new(settings: Arc<Settings>, ear: Ear, holds: Arc<Holds>) -> Rebalances {
+        Rebalances { ear, settings, holds }
     }
 
     /// Who hears what this client says.
@@ -46,18 +50,20 @@ impl ClientContext for Rebalances {
 
 impl ConsumerContext for Rebalances {
     fn rebalance(&self, group: &BaseConsumer<Self>, what: RDKafkaRespErr, list: &mut TopicPartitionList) {
-        let lanes = lanes_of(list);
+        let names = &self.settings.names;
+        let lane = |e: &TopicPartitionListElem| Lane::new(names.back(e.topic()), e.partition() as u32);
+        let lanes: Vec<Lane> = list.elements().iter().map(lane).collect();
         let done = if what == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
             // This client fetches nothing: paused, and at the end, so that no committed position is asked for.
             let done = list
                 .set_all_offsets(Offset::End)
                 .and_then(|()| group.incremental_assign(list))
                 .and_then(|()| group.pause(list));
-            tracing::debug!(?lanes, "lanes won");
+            tracing::debug!(lanes = listed(lanes.iter()), "lanes won");
             self.holds.gain(lanes);
             done
         } else {
-            tracing::debug!(?lanes, "lanes lost");
+            tracing::debug!(lanes = listed(lanes.iter()), "lanes lost");
             self.holds.lose(&lanes);
             group.incremental_unassign(list)
         };

@@ -5,15 +5,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::Lane;
-use crate::bell::Bell;
 
 /// The lanes of one claim, as its owner and the group see them.
 #[derive(Default)]
 pub(super) struct Hold {
-    /// Never changes.
+    /// Sorted. Never changes.
     pub lanes: Vec<Lane>,
-    /// Rings when records have come, and when the hold is lost.
-    pub bell: Arc<Bell>,
     lost: AtomicBool,
     released: AtomicBool,
     committing: Mutex<()>,
@@ -42,7 +39,6 @@ impl Hold {
     /// From here on nothing is taken or committed; a commit that runs is waited for.
     fn lose(&self) {
         self.lost.store(true, Ordering::SeqCst);
-        self.bell.ring();
         drop(self.committing());
     }
 }
@@ -86,8 +82,11 @@ impl Holds {
     pub fn lose(&self, lanes: &[Lane]) {
         let ended: Vec<_> = {
             let mut state = self.state();
-            state.owned.retain(|lane| !lanes.contains(lane));
-            state.holds.extract_if(.., |hold| hold.lanes.iter().any(|l| lanes.contains(l))).collect()
+            for lane in lanes {
+                state.owned.remove(lane);
+            }
+            let has_any = |hold: &Hold| lanes.iter().any(|lane| hold.lanes.binary_search(lane).is_ok());
+            state.holds.extract_if(.., |hold| has_any(hold)).collect()
         };
         ended.iter().for_each(|hold| hold.lose());
     }
@@ -112,9 +111,13 @@ impl Holds {
     pub fn take_up(&self) -> Vec<Arc<Hold>> {
         let mut state = self.state();
         state.holds.retain(|hold| !hold.released.load(Ordering::SeqCst));
+        // Holds are on owned lanes, and no two on the same.
+        if state.holds.iter().map(|hold| hold.lanes.len()).sum::<usize>() == state.owned.len() {
+            return Vec::new();
+        }
         let free: Vec<Lane> = {
-            let held = |lane: &Lane| state.holds.iter().any(|hold| hold.lanes.contains(lane));
-            state.owned.iter().filter(|lane| !held(lane)).cloned().collect()
+            let held: BTreeSet<&Lane> = state.holds.iter().flat_map(|hold| &hold.lanes).collect();
+            state.owned.iter().filter(|lane| !held.contains(lane)).cloned().collect()
         };
         let new: Vec<_> = match self.whole {
             _ if free.is_empty() => Vec::new(),

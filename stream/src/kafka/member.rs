@@ -31,6 +31,7 @@ type Attempt = (Arc<Hold>, Result<Option<Transactions>>);
 pub(super) struct KafkaMember {
     settings: Arc<Settings>,
     ear: Ear,
+    /// As Kafka knows it.
     role: Role,
     holds: Arc<Holds>,
     group: Arc<GroupConsumer>,
@@ -43,8 +44,10 @@ pub(super) struct KafkaMember {
 impl KafkaMember {
     /// Asks to be let in; the lanes come by `poll`.
     pub fn join(settings: Arc<Settings>, ear: Ear, role: &Role) -> Result<KafkaMember> {
-        let holds = Arc::new(Holds::new(matches!(role.fence, Fence::Whole(_))));
-        let rebalances = Rebalances::new(ear.clone(), Arc::clone(&holds));
+        let role = as_kafka_knows_it(role, &settings);
+        let whole = matches!(role.fence, Fence::Whole(_));
+        let holds = Arc::new(Holds::new(whole));
+        let rebalances = Rebalances::new(Arc::clone(&settings), ear.clone(), Arc::clone(&holds));
         let group: GroupConsumer = settings
             .member(&role.group)
             .create_with_context(rebalances)
@@ -52,8 +55,8 @@ impl KafkaMember {
         for topic in &role.sources {
             wait_for_topic(&group, &ear, topic, settings.patience)?;
         }
-        let feed = Arc::new(Feed::new(&settings, &ear, &role.group)?);
-        let (role, group) = (role.clone(), Arc::new(group));
+        let feed = Arc::new(Feed::new(Arc::clone(&settings), &ear, &role.group, whole)?);
+        let group = Arc::new(group);
         let attempts = mpsc::channel();
         let member = KafkaMember { settings, ear, role, holds, group, feed, attempts, under_way: 0 };
         member.subscribe()?;
@@ -127,6 +130,19 @@ impl KafkaMember {
     }
 }
 
+/// The role with Kafka's names. A chain's fence is its origin, which nobody else has.
+fn as_kafka_knows_it(role: &Role, settings: &Settings) -> Role {
+    let names = &settings.names;
+    Role {
+        group: names.group(&role.group).into_owned(),
+        sources: role.sources.iter().map(|topic| names.topic(topic).into_owned()).collect(),
+        fence: match &role.fence {
+            Fence::Whole(id) => Fence::Whole(names.whole_fence(id)),
+            other => other.clone(),
+        },
+    }
+}
+
 /// A topic that is not there is a mistake that a group would wait for in silence. A broker that has just started may
 /// not know its topics yet, so it is asked for a while.
 fn wait_for_topic(group: &GroupConsumer, ear: &Ear, topic: &str, patience: Duration) -> Result<()> {
@@ -166,9 +182,8 @@ impl Member for KafkaMember {
                 match made {
                     _ if hold.is_lost() || thrown_out => {}
                     Ok(producer) => {
-                        let (group, feed) = (Arc::downgrade(&self.group), Arc::clone(&self.feed));
-                        let holds = Arc::clone(&self.holds);
-                        return Ok(Some(Box::new(KafkaClaim::new(hold, holds, group, feed, producer))));
+                        let (holds, group) = (Arc::clone(&self.holds), (&self.group, &*self.role.group));
+                        return Ok(Some(Box::new(KafkaClaim::new(hold, holds, group, &self.feed, producer))));
                     }
                     Err(error) => {
                         self.holds.give_up(&hold);

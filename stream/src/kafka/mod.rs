@@ -30,13 +30,19 @@
 mod admin;
 mod append;
 mod claim;
+mod describe;
 mod failure;
 mod feed;
 mod group;
 mod hold;
+mod intake;
+mod mark;
 mod member;
+mod names;
+mod positions;
 mod read;
 mod records;
+mod remedy;
 mod settings;
 mod transaction;
 
@@ -46,21 +52,27 @@ use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::{Offset, TopicPartitionList};
+use runtime::Deadline;
 
 pub use admin::Topic;
 use append::Appender;
+pub use describe::{Broker, Cluster, FoundTopic, TopicSetting, TopicState};
 use failure::Ear;
+use positions::Positions;
 use read::Readers;
 pub use records::UNREADABLE_HEADER;
 use settings::Settings;
 
-use crate::{Batch, Error, Groups, Kind, Lane, Limit, Log, Member, Result, Role, topics};
+use crate::{Batch, Error, Groups, Lane, Limit, Log, Member, Result, Role, topics};
 
 /// What `max.message.bytes` of a topic must be to take a record of `topics::MAX_RECORD_BYTES`: Kafka counts its own
 /// framing too.
 pub const MAX_MESSAGE_BYTES: usize = topics::MAX_RECORD_BYTES + (64 << 10);
 
-/// A client that could not connect has said why among its first events.
+/// So long each broker has to answer before one that refuses decides.
+const FIRST_ANSWER: Duration = Duration::from_secs(1);
+
+/// A client that was refused has said why among its first events.
 const EVENTS_TO_HEAR: usize = 20;
 
 /// How to reach Kafka.
@@ -68,6 +80,9 @@ const EVENTS_TO_HEAR: usize = 20;
 pub struct Options {
     /// `host:port`, several with commas between them.
     pub brokers: String,
+    /// Stands before the names of Sealog's own topics (`topics`) and groups (`sealog.…`), so that several installations
+    /// share a cluster. Empty for none.
+    pub prefix: String,
     /// Any property of librdkafka, for all clients alike: TLS, SASL, sizes. They win over ours, but for the few that
     /// the promises of the seam rest on: those are refused.
     pub properties: BTreeMap<String, String>,
@@ -76,9 +91,14 @@ pub struct Options {
 }
 
 impl Options {
-    /// These brokers, no further properties, 15 s of patience.
+    /// These brokers, no prefix, no further properties, 15 s of patience.
     pub fn new(brokers: impl Into<String>) -> Options {
-        Options { brokers: brokers.into(), properties: BTreeMap::new(), patience: Duration::from_secs(15) }
+        Options {
+            brokers: brokers.into(),
+            prefix: String::new(),
+            properties: BTreeMap::new(),
+            patience: Duration::from_secs(15),
+        }
     }
 }
 
@@ -89,6 +109,7 @@ pub struct Kafka {
     /// Made by the first append, and anew after it has failed for good.
     appender: Mutex<Option<Arc<Appender>>>,
     readers: Readers,
+    positions: Positions,
 }
 
 impl Kafka {
@@ -101,15 +122,22 @@ impl Kafka {
             .plain()
             .create_with_context(ear.clone())
             .map_err(|e| ear.explain("the Kafka client could not be made; correct its properties", e))?;
-        if client.client().fetch_cluster_id(settings.patience).is_none() {
-            // What the client complained of comes by an event that nobody has asked for yet.
-            for _ in 0..EVENTS_TO_HEAR {
-                client.poll(Duration::ZERO);
+        let deadline = Deadline::after(settings.patience);
+        while client.client().fetch_cluster_id(deadline.left().min(FIRST_ANSWER)).is_none() {
+            hear_events(&client);
+            // A wrong password stays wrong, whatever the patience.
+            if deadline.passed() || ear.heard_refusal() {
+                return Err(ear.timeout(format!("no broker answered at {brokers}")));
             }
-            return Err(ear.timeout(format!("no broker answered at {brokers}")));
         }
         let readers = Readers::new(Arc::clone(&settings), ear.clone());
-        Ok(Kafka { settings, ear, appender: Mutex::new(None), readers })
+        let positions = Positions::new(Arc::clone(&settings), ear.clone());
+        Ok(Kafka { settings, ear, appender: Mutex::new(None), readers, positions })
+    }
+
+    /// What a topic is called in Kafka: with the prefix, if it is one of Sealog's own.
+    pub fn topic_name(&self, topic: &str) -> String {
+        self.settings.names.topic(topic).into_owned()
     }
 
     fn appender(&self) -> Result<Arc<Appender>> {
@@ -139,7 +167,7 @@ impl Log for Kafka {
     }
 
     fn trim(&self, lane: &Lane, before: u64) -> Result<()> {
-        self.delete_records(lane, before)
+        self.delete_records(&self.settings.names.lane(lane), before).map_err(|error| error.at(lane))
     }
 }
 
@@ -149,23 +177,15 @@ impl Groups for Kafka {
     }
 
     fn positions(&self, group: &str, lanes: &[Lane]) -> Result<Vec<Option<u64>>> {
-        let failed = |e| self.ear.explain(format!("the positions of {group} were not read"), e);
-        let consumer: BaseConsumer<Ear> =
-            self.settings.reader(group).create_with_context(self.ear.clone()).map_err(failed)?;
-        let mut asked = TopicPartitionList::with_capacity(lanes.len());
-        lanes.iter().for_each(|lane| drop(asked.add_partition(&lane.topic, lane.partition as i32)));
-        let found = consumer.committed_offsets(asked, self.settings.patience).map_err(failed)?;
-        let position = |lane: &Lane| {
-            let Some(element) = found.find_partition(&lane.topic, lane.partition as i32) else {
-                return Ok(None);
-            };
-            element.error().map_err(failed)?;
-            Ok(match element.offset() {
-                Offset::Offset(offset) => Some(offset as u64),
-                _ => None,
-            })
-        };
-        lanes.iter().map(position).collect()
+        self.positions.of(group, lanes)
+    }
+}
+
+/// What a client complained of comes by events; a call that polls nothing has left them lying. Only for a client that
+/// reads no lane.
+fn hear_events(client: &BaseConsumer<Ear>) {
+    for _ in 0..EVENTS_TO_HEAR {
+        client.poll(Duration::ZERO);
     }
 }
 
@@ -175,11 +195,6 @@ fn partition(lane: &Lane, offset: Offset) -> TopicPartitionList {
     // Only an offset that cannot be written down is refused, and none of ours is.
     let _ = list.add_partition_offset(&lane.topic, lane.partition as i32, offset);
     list
-}
-
-/// The lanes of a list of librdkafka's.
-fn lanes_of(list: &TopicPartitionList) -> Vec<Lane> {
-    list.elements().iter().map(|e| Lane::new(e.topic(), e.partition() as u32)).collect()
 }
 
 /// What the lane holds: its first offset, and one past the last that is committed for sure.
@@ -196,6 +211,6 @@ fn bounds<C: rdkafka::consumer::ConsumerContext>(
 }
 
 /// The error for an offset that is outside the bounds.
-fn out_of_range(lane: &Lane, offset: u64, (start, end): (u64, u64)) -> Error {
-    Error::new(Kind::OutOfRange { start, end }, format!("{lane} holds {start} to {end}, not {offset}"))
+fn out_of_range(lane: &Lane, offset: u64, bounds: (u64, u64)) -> Error {
+    Error::out_of_range(lane, offset, bounds)
 }

@@ -12,8 +12,8 @@ use runtime::Deadline;
 use super::failure::Ear;
 use super::records::{Room, push};
 use super::settings::Settings;
-use super::{bounds, out_of_range, partition};
-use crate::{Batch, Kind, Lane, Limit, Result};
+use super::{bounds, partition};
+use crate::{Batch, Error, Kind, Lane, Limit, Result};
 
 /// librdkafka wants a group's name for a reader. It is never joined, and needs no right of its own.
 const NO_GROUP: &str = "sealog-readers";
@@ -32,6 +32,7 @@ pub(super) struct Readers {
 /// A lane that is being read, up to `next`.
 struct Reader {
     consumer: BaseConsumer<Ear>,
+    /// As stages know it.
     lane: Lane,
     next: u64,
     /// One record that did not fit into the batch it was to go to.
@@ -66,14 +67,15 @@ impl Readers {
     }
 
     fn begin(&self, lane: &Lane, from: u64) -> Result<Reader> {
-        let failed = |e| self.ear.explain(format!("reading {lane} was not begun"), e);
+        let place = self.settings.names.lane(lane);
+        let failed = |e| self.ear.explain(format!("reading {place} was not begun"), e);
         let consumer =
             self.settings.reader(NO_GROUP).create_with_context(self.ear.clone()).map_err(failed)?;
-        let bounds = bounds(&consumer, &self.ear, lane, self.settings.patience)?;
+        let bounds = bounds(&consumer, &self.ear, &place, self.settings.patience)?;
         if !(bounds.0..=bounds.1).contains(&from) {
-            return Err(out_of_range(lane, from, bounds));
+            return Err(Error::out_of_range(&place, from, bounds).at(lane));
         }
-        consumer.assign(&partition(lane, Offset::Offset(from as i64))).map_err(failed)?;
+        consumer.assign(&partition(&place, Offset::Offset(from as i64))).map_err(failed)?;
         Ok(Reader { consumer, lane: lane.clone(), next: from, spare: Batch::new() })
     }
 
@@ -102,15 +104,15 @@ impl Readers {
 
     /// Errors that pass are waited out, as far as the call waits.
     fn judge(&self, reader: &Reader, error: KafkaError) -> Result<()> {
-        let lane = &reader.lane;
+        let place = self.settings.names.lane(&reader.lane);
         if error.rdkafka_error_code() == Some(Code::AutoOffsetReset) {
-            let bounds = bounds(&reader.consumer, &self.ear, lane, self.settings.patience)?;
-            return Err(out_of_range(lane, reader.next, bounds));
+            let bounds = bounds(&reader.consumer, &self.ear, &place, self.settings.patience)?;
+            return Err(Error::out_of_range(&place, reader.next, bounds).at(&reader.lane));
         }
         if is_about_the_group(&error) {
             return Ok(());
         }
-        match self.ear.explain(format!("reading {lane} failed"), error) {
+        match self.ear.explain(format!("reading {place} failed"), error) {
             passing if passing.kind() == Kind::Away => Ok(()),
             error => Err(error),
         }
@@ -119,7 +121,8 @@ impl Readers {
     /// `Log::last`. What stands at the end of a lane may be no records: the marks of transactions, and what was
     /// aborted. So it steps back twice as far each time until a record comes, and reads from there to the end.
     pub fn last(&self, lane: &Lane) -> Result<Batch> {
-        let failed = |e| self.ear.explain(format!("the end of {lane} was not read"), e);
+        let place = self.settings.names.lane(lane);
+        let failed = |e| self.ear.explain(format!("the end of {place} was not read"), e);
         let kept = self.tail.lock().unwrap_or_else(PoisonError::into_inner).take();
         let consumer = match kept {
             Some(consumer) => consumer,
@@ -127,12 +130,12 @@ impl Readers {
                 self.settings.tail_reader(NO_GROUP).create_with_context(self.ear.clone()).map_err(failed)?
             }
         };
-        let (start, end) = bounds(&consumer, &self.ear, lane, self.settings.patience)?;
+        let (start, end) = bounds(&consumer, &self.ear, &place, self.settings.patience)?;
         let (mut last, mut back) = (Batch::new(), 2);
         loop {
             let from = start.max(end.saturating_sub(back));
             if from < end {
-                consumer.assign(&partition(lane, Offset::Offset(from as i64))).map_err(failed)?;
+                consumer.assign(&partition(&place, Offset::Offset(from as i64))).map_err(failed)?;
                 self.scan(&consumer, lane, end, &mut last)?;
             }
             if !last.is_empty() || from == start {

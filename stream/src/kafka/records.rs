@@ -30,9 +30,13 @@ fn size_bytes(record: &Record) -> usize {
     record.key.map_or(0, <[u8]>::len) + headers + record.value.map_or(0, <[u8]>::len)
 }
 
-/// As librdkafka takes it. A time that the record has is kept, else it is now.
-pub(super) fn outgoing<'a, D: IntoOpaque>(record: &Record<'a>, opaque: D) -> BaseRecord<'a, [u8], [u8], D> {
-    let mut out = BaseRecord::with_opaque_to(&record.lane.topic, opaque);
+/// As librdkafka takes it, for a topic as Kafka knows it. A time that the record has is kept, else it is now.
+pub(super) fn outgoing<'a, D: IntoOpaque>(
+    record: &Record<'a>,
+    topic: &'a str,
+    opaque: D,
+) -> BaseRecord<'a, [u8], [u8], D> {
+    let mut out = BaseRecord::with_opaque_to(topic, opaque);
     out = out.partition(record.lane.partition as i32);
     if let Some(key) = record.key {
         out = out.key(key);

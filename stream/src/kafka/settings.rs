@@ -8,6 +8,7 @@ use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 
 use super::failure::Ear;
+use super::names::Names;
 use super::{MAX_MESSAGE_BYTES, Options};
 use crate::{Error, Kind, Result};
 
@@ -43,6 +44,8 @@ const ALIASES: &[(&str, &str)] = &[
 pub(super) struct Settings {
     brokers: String,
     properties: BTreeMap<String, String>,
+    /// What own topics and groups are called.
+    pub names: Names,
     /// How long a verb may take that has no wait of its own.
     pub patience: Duration,
 }
@@ -56,7 +59,8 @@ impl Settings {
                 return Err(Error::new(Kind::Refused, what));
             }
         }
-        Ok(Settings { brokers: options.brokers, properties: options.properties, patience: options.patience })
+        let Options { brokers, prefix, properties, patience } = options;
+        Ok(Settings { brokers, properties, names: Names::new(prefix)?, patience })
     }
 
     /// The addresses, for messages.
@@ -66,7 +70,8 @@ impl Settings {
 
     fn build(&self, defaults: &[(&str, &str)], fixed: &[(&str, &str)]) -> ClientConfig {
         let mut config = ClientConfig::new();
-        config.set_log_level(RDKafkaLogLevel::Warning);
+        // Why a connection was closed is an Info; what is shown is decided where logs are heard.
+        config.set_log_level(RDKafkaLogLevel::Info);
         let most = MAX_MESSAGE_BYTES.to_string();
         let common = [
             ("client.id", "sealog"),
@@ -125,7 +130,7 @@ impl Settings {
     pub fn reader(&self, group: &str) -> ClientConfig {
         let defaults = [
             ("check.crcs", "true"),
-            // Where queues are split these bound each lane, else the client.
+            // A queue: each lane's where they are split, else all lanes' together.
             ("queued.max.messages.kbytes", "8192"),
             ("fetch.message.max.bytes", "2097152"),
             ("fetch.max.bytes", "16777216"),

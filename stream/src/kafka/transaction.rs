@@ -1,6 +1,6 @@
 //! One transactional producer: initialised once, then a transaction a commit.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rdkafka::ClientContext;
@@ -25,7 +25,7 @@ pub(super) struct Transactions {
     producer: BaseProducer<Failures>,
     id: String,
     ear: Ear,
-    patience: Duration,
+    settings: Arc<Settings>,
 }
 
 /// Why a commit did not happen, and whether another producer has the id now.
@@ -68,7 +68,7 @@ impl ProducerContext for Failures {
 impl Transactions {
     /// Fences every earlier producer under `id` and ends the transaction that it left open: committed if its end had
     /// been begun, else aborted. When this has returned, a read sees what there is.
-    pub fn begin_under(settings: &Settings, ear: &Ear, id: &str) -> Result<Transactions> {
+    pub fn begin_under(settings: &Arc<Settings>, ear: &Ear, id: &str) -> Result<Transactions> {
         let context = Failures { ear: ear.clone(), first: Mutex::new(None) };
         let producer: BaseProducer<Failures> = settings
             .transactional(id)
@@ -82,7 +82,7 @@ impl Transactions {
             lost if lost.kind() == Kind::Lost => Error::caused(Kind::Away, "another process began too", lost),
             other => other,
         })?;
-        Ok(Transactions { producer, id: id.to_owned(), ear: ear.clone(), patience: settings.patience })
+        Ok(Transactions { producer, id: id.to_owned(), ear: ear.clone(), settings: Arc::clone(settings) })
     }
 
     /// All of `outputs` and `positions`, or nothing of either. After an error drop the producer: what it left open
@@ -93,10 +93,11 @@ impl Transactions {
         positions: &TopicPartitionList,
         read_as: &ConsumerGroupMetadata,
     ) -> Result<(), Failed> {
-        let deadline = Deadline::after(self.patience);
+        let deadline = Deadline::after(self.settings.patience);
+        let topics = self.settings.names.topics_of(outputs);
         self.producer.begin_transaction().map_err(|e| self.failed("begin", e))?;
         for record in outputs.iter() {
-            self.send(&record, &deadline)?;
+            self.send(&record, &topics[record.lane_id.index()], &deadline)?;
         }
         if positions.count() > 0 {
             self.producer
@@ -115,8 +116,8 @@ impl Transactions {
         })
     }
 
-    fn send(&self, record: &crate::Record, deadline: &Deadline) -> Result<(), Failed> {
-        let mut out = outgoing(record, ());
+    fn send(&self, record: &crate::Record, topic: &str, deadline: &Deadline) -> Result<(), Failed> {
+        let mut out = outgoing(record, topic, ());
         loop {
             match self.producer.send(out) {
                 Ok(()) => return Ok(()),

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::{Batch, Error, Kind, Lane, Limit, Result};
+use crate::{Batch, Error, Lane, Limit, Result};
 
 /// The records of one lane.
 #[derive(Default)]
@@ -33,8 +33,7 @@ impl MemoryLane {
     /// Adds to `into` what stands from `from` on, up to `limit`.
     pub fn read(&self, lane: &Lane, from: u64, into: &mut Batch, limit: Limit) -> Result<()> {
         if from < self.start || from > self.end {
-            let what = format!("{lane} holds {} to {}, not {from}", self.start, self.end);
-            return Err(Error::new(Kind::OutOfRange { start: self.start, end: self.end }, what));
+            return Err(Error::out_of_range(lane, from, (self.start, self.end)));
         }
         let (records, bytes) = (into.len(), into.size_bytes());
         let whole = |b: &&Batch| b.last().is_some_and(|r| r.offset >= from);

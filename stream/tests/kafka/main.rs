@@ -5,8 +5,11 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a broken promise ends the test with a sentence")]
 
 mod fences;
+#[path = "../../../tests/harness/broker.rs"]
+mod own_broker;
 mod records;
 mod restart;
+mod secured;
 mod topics;
 mod wire;
 
@@ -31,6 +34,15 @@ fn broker() -> Option<String> {
         skip("no Kafka broker; run tests/run, or set SEALOG_TEST_KAFKA");
     }
     given
+}
+
+/// Whether a test can start a broker that it may kill. Where there is none for the others, it is skipped like them.
+fn has_own_broker() -> bool {
+    let missing = own_broker::Broker::missing();
+    if let Some(missing) = &missing {
+        skip(&format!("no broker of its own: {missing}"));
+    }
+    missing.is_none() && broker().is_some()
 }
 
 /// Says so past the harness, which would keep it to itself. CI tests everything.

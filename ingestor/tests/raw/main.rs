@@ -1,6 +1,8 @@
 //! The loop over raw topics, on a stream in memory in which each write fails in each way.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends where it cannot go on")]
 
+mod limits;
+
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -14,7 +16,7 @@ use schemas::own_act::{GAP, REJECTED};
 use schemas::{Micros, derived_id};
 use serde_json::{Value, json};
 use stream::memory::{Fault, Memory};
-use stream::{Batch, Groups, Lane, Limit, Log, topics};
+use stream::{Batch, Groups, Lane, Limit, Log, Stream, topics};
 
 const RAW: &str = "app.audit";
 const CHAINS: u32 = 2;
@@ -26,8 +28,12 @@ fn memory() -> Memory {
 }
 
 fn ingestor(memory: &Memory) -> Ingestor {
+    ingestor_on(Arc::new(memory.clone()))
+}
+
+fn ingestor_on(stream: Arc<dyn Stream>) -> Ingestor {
     Ingestor {
-        stream: Arc::new(memory.clone()),
+        stream,
         clock: Arc::new(SystemClock),
         metrics: Metrics::register(&Registry::new(), "kafka").unwrap(),
         topics: vec![RAW.to_owned()],
@@ -82,10 +88,10 @@ fn run(ingestor: &Ingestor, memory: &Memory, expected: usize) -> Result<(), Fail
 #[test]
 fn records_become_events_with_their_place_and_rejections() {
     let memory = memory();
-    put(&memory, 0, &[Some(br#"{"action":"a"}"#), Some(b"broken"), None]);
+    put(&memory, 0, &[Some(br#"{"action":"a"}"#), Some(b"broken"), None, Some(b"")]);
     put(&memory, 1, &[Some(br#"{"id":"own","producer":"me"}"#)]);
     let ingestor = ingestor(&memory);
-    run(&ingestor, &memory, 4).unwrap();
+    run(&ingestor, &memory, 5).unwrap();
     let events = events(&memory);
     let of = |partition: i64, offset: i64| {
         let from = |e: &&Value| {
@@ -102,7 +108,7 @@ fn records_become_events_with_their_place_and_rejections() {
             "broker_time": "2026-11-21T09:30:00.000000Z", "key": "key", "peer": null, "part": 0,
             "headers": [{"key": "content-type", "value": "application/json"}, {"key": "h", "value": null}]})
     );
-    for (offset, reason) in [(1, "not_json"), (2, "no_value")] {
+    for (offset, reason) in [(1, "not_json"), (2, "no_value"), (3, "empty")] {
         let rejected = of(0, offset);
         assert_eq!(
             (&rejected["action"], &rejected["attributes"][0]["value"]),
@@ -111,7 +117,7 @@ fn records_become_events_with_their_place_and_rejections() {
     }
     assert_eq!((&of(1, 0)["id"], &of(1, 0)["marks"]), (&json!("own"), &json!(["conflict"])));
     let queue: Vec<_> = read(&memory, topics::REJECTED).into_iter().map(|(_, bytes)| bytes).collect();
-    assert_eq!(queue, [b"broken".to_vec(), Vec::new()]);
+    assert_eq!(queue, [b"broken".to_vec(), Vec::new(), Vec::new()]);
 }
 
 #[test]
@@ -186,10 +192,35 @@ fn records_that_were_deleted_unread_leave_an_event_that_says_so() {
     run(&ingestor, &memory, 4).unwrap();
     let events = events(&memory);
     assert_eq!((&events[2]["action"], &events[2]["producer"]), (&json!(GAP), &json!("sealog")));
-    let said: Vec<_> =
-        events[2]["attributes"].as_array().unwrap().iter().map(|a| a["value"].clone()).collect();
-    assert_eq!(said, [json!(RAW), json!("0"), json!("2"), json!("4")]);
+    assert_eq!(said_of_gap(&events[2]), json!([RAW, "0", "2", "4"]));
     assert_eq!(events[3]["action"], "late");
+}
+
+/// Topic, partition, from and to.
+fn said_of_gap(event: &Value) -> Value {
+    event["attributes"].as_array().unwrap().iter().map(|a| a["value"].clone()).collect()
+}
+
+#[test]
+fn a_gap_is_said_though_nothing_has_come_behind_it_and_only_once() {
+    let memory = memory();
+    let ingestor = ingestor(&memory);
+    for partition in 0..2 {
+        put(&memory, partition, &[Some(b"{}")]);
+    }
+    run(&ingestor, &memory, 2).unwrap();
+    for partition in 0..2 {
+        put(&memory, partition, &[Some(b"{}"), Some(b"{}")]);
+        memory.trim(&Lane::new(RAW, partition), 3).unwrap();
+    }
+    run(&ingestor, &memory, 4).unwrap();
+    put(&memory, 0, &[Some(b"{\"action\":\"late\"}")]);
+    run(&ingestor, &memory, 5).unwrap();
+    let events = events(&memory);
+    let mut gaps: Vec<_> = events.iter().filter(|e| e["action"] == GAP).map(said_of_gap).collect();
+    gaps.sort_by_key(Value::to_string);
+    assert_eq!(gaps, [json!([RAW, "0", "1", "3"]), json!([RAW, "1", "1", "3"])]);
+    assert!(events.iter().any(|e| e["action"] == "late"));
 }
 
 #[test]

@@ -1,0 +1,188 @@
+//! A deployment on Kafka: a configuration, topics of its own on a broker that tests share, and the stages as processes.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::PathBuf;
+use std::pin::pin;
+use std::process::Output;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
+
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::client::DefaultClientContext;
+use schemas::hex;
+use store::directory::{Directory, Options as StoreOptions};
+use stream::kafka::{Kafka, Options, Topic};
+use stream::{Batch, Lane, Log};
+use tempfile::TempDir;
+
+use super::process::{Up, said, sealog};
+use super::{verified, wait_for};
+
+pub const ORIGIN: &str = "acme.example/audit";
+
+/// The broker that all tests share. None, said loudly, where there is none; with CI=true that is a failure.
+pub fn broker() -> Option<String> {
+    let broker = std::env::var("SEALOG_TEST_KAFKA").ok().filter(|broker| !broker.is_empty());
+    if broker.is_none() {
+        assert!(std::env::var("CI").as_deref() != Ok("true"), "CI tests on Kafka, but there is no broker");
+        let _ =
+            writeln!(std::io::stderr(), "SKIPPED: no Kafka broker; run tests/run, or set SEALOG_TEST_KAFKA");
+    }
+    broker
+}
+
+/// See the module's text.
+pub struct Deployment {
+    pub folder: TempDir,
+    pub broker: String,
+    pub prefix: String,
+    pub chains: u32,
+    /// Raw topics, with the prefix.
+    pub raw: Vec<String>,
+    pub config: PathBuf,
+    pub kafka: Kafka,
+}
+
+impl Deployment {
+    /// Of so many chains, with raw topics of so many partitions each. `more` is TOML that stands at its end. Nothing
+    /// has been made but the raw topics.
+    pub fn new(broker: &str, chains: u32, raw: &[(&str, u32)], more: &str) -> Deployment {
+        let prefix = format!("t{}.", hex(&runtime::random_bytes::<4>()));
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("archive")).unwrap();
+        let mut options = Options::new(broker);
+        options.prefix = prefix.clone();
+        let kafka = Kafka::connect(options).unwrap();
+        let topics: Vec<Topic> = raw
+            .iter()
+            .map(|(name, partitions)| Topic {
+                name: format!("{prefix}{name}"),
+                partitions: *partitions,
+                replicas: Some(1),
+                config: BTreeMap::new(),
+            })
+            .collect();
+        kafka.create_topics(&topics).unwrap();
+        let raw: Vec<String> = topics.into_iter().map(|topic| topic.name).collect();
+        let config = folder.path().join("sealog.toml");
+        let data = folder.path();
+        let toml = format!(
+            "origin = \"{ORIGIN}\"\nchains = {chains}\n\
+             [kafka]\nbrokers = \"{broker}\"\nprefix = \"{prefix}\"\nraw_topics = {raw:?}\n\
+             durability = \"single-broker\"\ningestor_id = \"one\"\n\
+             [archive]\nurl = \"file:{}\"\n[data]\ndir = \"{}\"\n{more}",
+            data.join("archive").display(),
+            data.join("data").display(),
+        );
+        std::fs::write(&config, toml).unwrap();
+        Deployment { folder, broker: broker.to_owned(), prefix, chains, raw, config, kafka }
+    }
+
+    /// The same, made by `sealog init`.
+    pub fn made(broker: &str, chains: u32, raw: &[(&str, u32)], more: &str) -> Deployment {
+        let deployment = Deployment::new(broker, chains, raw, more);
+        let init = deployment.sealog(&["init"]);
+        assert!(init.status.success(), "{}{}", said(&init), String::from_utf8_lossy(&init.stderr));
+        deployment
+    }
+
+    /// Runs a command with its configuration.
+    pub fn sealog(&self, args: &[&str]) -> Output {
+        sealog(&[args, &["--config", self.config.to_str().unwrap()]].concat())
+    }
+
+    /// Starts a stage, or `up`.
+    pub fn start(&self, stage: &str) -> Up {
+        self.start_with(stage, &[])
+    }
+
+    /// The same with more environment, as for a second process of the same stage.
+    pub fn start_with(&self, stage: &str, env: &[(&str, &str)]) -> Up {
+        Up::run(&[stage, "--config", self.config.to_str().unwrap()], env)
+    }
+
+    /// Produces values to a raw topic, as a service does.
+    pub fn produce(&self, raw: &str, partition: u32, values: impl IntoIterator<Item = String>) {
+        let mut batch = Batch::new();
+        let lane = batch.lane(&Lane::new(raw, partition));
+        values.into_iter().for_each(|value| batch.push(lane, None, &[], value.as_bytes()));
+        self.kafka.append(&batch).unwrap();
+    }
+
+    /// Deletes one of Sealog's topics, and makes it again under the same name with the same settings.
+    pub fn delete_and_make_anew(&self, topic: &str) {
+        let name = self.kafka.topic_name(topic);
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", &self.broker);
+        let admin: AdminClient<DefaultClientContext> = config.create().unwrap();
+        for result in block_on(admin.delete_topics(&[&name], &AdminOptions::new())).unwrap() {
+            result.unwrap();
+        }
+        let gone = || self.kafka.describe_topics(&[topic]).unwrap()[0].found.is_none();
+        wait_for("the topic is gone", 30, || gone().then_some(()));
+        let init = self.sealog(&["init"]);
+        // What it says of the chains is another matter: here it makes the topic.
+        assert!(said(&init).contains("made topic"), "{}", String::from_utf8_lossy(&init.stderr));
+    }
+
+    /// How many events of a chain are sealed, as its last Head says.
+    pub fn sealed(&self, chain: u32) -> u64 {
+        chainer::last_head(&self.kafka, &stream::topics::sealed(chain)).map_or(0, |head| head.size())
+    }
+
+    /// The archive.
+    pub fn archive(&self) -> Directory {
+        Directory::open(&self.folder.path().join("archive"), StoreOptions { make_root: false }).unwrap()
+    }
+
+    /// The events of all chains, as JSON, but for Sealog's own.
+    pub fn events(&self) -> Vec<serde_json::Value> {
+        let archive = self.archive();
+        let chains = (0..self.chains).map(|chain| format!("{ORIGIN}/{chain}"));
+        let all = chains.flat_map(|chain| super::archive::events(&archive, &chain));
+        all.filter(|event| event["producer"] != "sealog").collect()
+    }
+
+    /// The ids of those events, sorted.
+    pub fn ids(&self) -> Vec<String> {
+        let mut ids: Vec<String> =
+            self.events().iter().map(|event| event["id"].as_str().unwrap().to_owned()).collect();
+        ids.sort();
+        ids
+    }
+
+    /// How many links the archive holds under a Checkpoint, over all chains.
+    pub fn archived(&self) -> u64 {
+        let archive = self.archive();
+        let newest = |chain| store::Notes::read(&archive, &format!("{ORIGIN}/{chain}")).ok()?.newest;
+        (0..self.chains).filter_map(newest).map(|newest| newest.size).sum()
+    }
+
+    /// The archive is whole.
+    pub fn verified(&self, what: &str) {
+        verified(&self.archive(), what);
+    }
+}
+
+/// Wakes the thread that waits.
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    let mut future = pin!(future);
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    loop {
+        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(done) => return done,
+            Poll::Pending => thread::park(),
+        }
+    }
+}
