@@ -26,7 +26,7 @@ pub struct Singles {
 }
 
 /// An event such as a shop's account service sends, of exactly `EVENT_BYTES`.
-fn event(n: u64) -> String {
+pub fn event(n: u64) -> String {
     let mixed = n.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let mut event = format!(
         "{{\"id\":\"{mixed:016x}-{n:08x}\",\"action\":\"account.{}\",\"actor\":{{\"id\":\"user-{}\",\"type\":\"user\"}},\

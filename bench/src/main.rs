@@ -1,10 +1,13 @@
 //! Measures `sealog up` from outside: `cargo build --release && cargo run --release -p bench`.
 //!
 //! Prints events/s from NDJSON to archived, single POSTs a second over many connections with their p99, and the
-//! peak memory of the process.
+//! peak memory of the process. With `--features kafka -- --kafka HOST:PORT` the stages run on that broker: events/s from
+//! raw topics to archived, and what a chain costs in memory and threads.
 
 mod http;
 mod load;
+#[cfg(feature = "kafka")]
+mod on_kafka;
 mod server;
 
 use std::path::PathBuf;
@@ -36,10 +39,19 @@ struct Bench {
     /// Connections of the single part.
     #[arg(long, default_value_t = 32)]
     connections: usize,
+    /// Measure the stages on this broker instead.
+    #[cfg(feature = "kafka")]
+    #[arg(long, value_name = "HOST:PORT")]
+    kafka: Option<String>,
 }
 
 fn main() -> Result<()> {
     let bench = Bench::parse();
+    #[cfg(feature = "kafka")]
+    if let Some(broker) = &bench.kafka {
+        on_kafka::throughput(&bench.sealog, &bench.on, broker, bench.events)?;
+        return on_kafka::chains(&bench.sealog, &bench.on, broker, &[1, 8, 64]);
+    }
     let folder = tempfile::tempdir_in(&bench.on)?;
     let server = server::Server::start(&bench.sealog, folder.path())?;
 

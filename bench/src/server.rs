@@ -22,30 +22,42 @@ impl Server {
     /// Starts `sealog up` with its data in `folder`, and waits until it listens.
     pub fn start(sealog: &Path, folder: &Path) -> Result<Server> {
         let mut command = Command::new(sealog);
-        command.args(["up", "--listen", "127.0.0.1:0", "--data"]).arg(folder).env("SEALOG_LOG", "warn");
-        let mut child =
-            command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().with_context(|| {
-                format!("{}: build it first with `cargo build --release`", sealog.display())
-            })?;
+        command.args(["up", "--data"]).arg(folder);
+        Server::run(command)
+    }
+
+    /// Starts any of the commands that run on, on a free port, and waits until it is up.
+    pub fn run(mut command: Command) -> Result<Server> {
+        command.args(["--listen", "127.0.0.1:0"]).env("SEALOG_LOG", "warn");
+        let program = Path::new(command.get_program()).display().to_string();
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("{program}: build it first with `cargo build --release`"))?;
         let stdout = child.stdout.take().context("no output")?;
         let mut host = None;
         for line in BufReader::new(stdout).lines() {
             let line = line?;
-            if let Some(url) = line.trim().strip_prefix("events") {
-                host = url
-                    .trim()
-                    .strip_prefix("http://")
-                    .and_then(|u| u.strip_suffix("/v1/events"))
-                    .map(str::to_owned);
+            let url = line.split_whitespace().find_map(|word| word.strip_prefix("http://"));
+            if let Some(url) = url {
+                host = url.split('/').next().map(str::to_owned);
                 break;
             }
         }
         let pid = child.id();
-        Ok(Server {
-            pid,
-            child: Mutex::new(child),
-            host: host.context("sealog up did not say where it listens")?,
-        })
+        Ok(Server { pid, child: Mutex::new(child), host: host.context("it did not say where it listens")? })
+    }
+
+    /// What it holds now, and its threads.
+    pub fn mib_and_threads(&self) -> Result<(f64, u64)> {
+        Ok((self.status("VmRSS:")? / 1024.0, self.status("Threads:")? as u64))
+    }
+
+    fn status(&self, name: &str) -> Result<f64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid))?;
+        let line = status.lines().find(|line| line.starts_with(name)).context("no such line")?;
+        Ok(line.split_whitespace().nth(1).context("no number")?.parse()?)
     }
 
     /// The sum over all chains of one metric.
@@ -57,10 +69,7 @@ impl Server {
 
     /// The most memory that it ever held.
     pub fn peak_mib(&self) -> Result<f64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.pid))?;
-        let line = status.lines().find(|line| line.starts_with("VmHWM:")).context("no VmHWM")?;
-        let kib: f64 = line.split_whitespace().nth(1).context("no number")?.parse()?;
-        Ok(kib / 1024.0)
+        Ok(self.status("VmHWM:")? / 1024.0)
     }
 
     /// The processor time that it has used.

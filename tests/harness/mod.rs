@@ -2,6 +2,8 @@
 
 pub mod archive;
 #[cfg(feature = "kafka")]
+pub mod broker;
+#[cfg(feature = "kafka")]
 pub mod deployment;
 pub mod process;
 pub mod rig;
