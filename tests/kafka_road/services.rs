@@ -1,10 +1,11 @@
-//! Ten services send to three raw topics, some with Kafka's own console producer, the others with librdkafka; one
-//! `sealog up` makes an archive of it.
+//! Ten services send to three raw topics, some with Kafka's own console producer, one with `sealog send`, the
+//! others with librdkafka; one `sealog up` makes an archive of it.
 
 use std::thread;
 
 use crate::harness::broker::Broker;
 use crate::harness::deployment::Deployment;
+use crate::harness::process::said;
 use crate::harness::wait_for;
 
 const EACH: usize = 500;
@@ -29,10 +30,16 @@ fn ten_services_with_kafkas_own_tools_and_librdkafka_end_in_one_archive() {
             let topic = &deployment.raw[service % 3];
             let events: Vec<String> = (0..EACH).map(|n| event(service, n)).collect();
             services.spawn(move || match service {
-                // A JVM takes a while to start on two cores: two of them, and eight by librdkafka.
+                // A JVM takes a while to start on two cores: two of them, one `sealog send`, the others librdkafka.
                 0 | 1 => {
                     let lines: Vec<&str> = events.iter().map(String::as_str).collect();
                     broker.console_producer(topic, &lines, &[]);
+                }
+                2 => {
+                    let file = deployment.folder.path().join("events.jsonl");
+                    std::fs::write(&file, events.join("\n")).unwrap();
+                    let send = deployment.sealog(&["send", file.to_str().unwrap(), "--topic", topic]);
+                    assert!(said(&send).contains("500 durable"), "{}", String::from_utf8_lossy(&send.stderr));
                 }
                 _ => deployment.produce(topic, 0, events),
             });

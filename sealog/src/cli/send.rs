@@ -1,6 +1,8 @@
 //! `sealog send`
 
 mod gateway;
+#[cfg(feature = "kafka")]
+mod kafka;
 mod lines;
 #[cfg(test)]
 mod tests;
@@ -17,10 +19,11 @@ use runtime::{Stop, random_bytes};
 use self::gateway::{Gateway, Outcome};
 use self::lines::{Batches, Line};
 
-/// Send events to a gateway, one JSON object a line.
+/// Send events to a gateway or to a raw topic, one JSON object a line.
 ///
-/// It returns once every event is durable, or says which are not and why. Each batch carries an Idempotency-Key, so
-/// what has to be tried again is not sealed twice. Empty lines are passed over.
+/// It returns once every event is durable, or says which are not and why. To a gateway each batch carries an
+/// Idempotency-Key, so what has to be tried again is not sealed twice; Kafka has no such thing, so give events ids of
+/// their own. Empty lines are passed over.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Send {
@@ -46,11 +49,20 @@ pub struct Send {
     /// How often a batch is tried again when the gateway is busy or cannot be reached.
     #[arg(long, value_name = "N", default_value_t = 8)]
     retries: u32,
+    /// Send to this raw topic instead, on the brokers that --config names.
+    #[cfg(feature = "kafka")]
+    #[arg(long, value_name = "NAME", requires = "config", conflicts_with_all = ["url", "token_file", "ca_file", "key"])]
+    topic: Option<String>,
+    /// The configuration whose [kafka] says where the brokers are.
+    #[cfg(feature = "kafka")]
+    #[arg(long, value_name = "FILE", requires = "topic")]
+    config: Option<PathBuf>,
 }
 
 const EXAMPLES: &str = "Examples:
   echo '{\"action\":\"user.login\",\"actor\":\"alice\"}' | sealog send
   sealog send events.jsonl --key nightly-2026-11-21
+  sealog send events.jsonl --topic app.audit --config sealog.toml
   tail -F app.log | sealog send - --url https://audit.example --token-file token
 
 Exit codes: 0 all events are durable, 1 some are not, 2 usage.";
@@ -94,6 +106,20 @@ fn deliver(send: &Send, notes: &mut dyn Write) -> Result<Tally> {
         true => Box::new(io::stdin()),
         false => Box::new(File::open(&send.file).with_context(|| send.file.clone())?),
     };
+    #[cfg(feature = "kafka")]
+    if let (Some(topic), Some(config)) = (&send.topic, &send.config) {
+        let topic = kafka::RawTopic::open(config, topic, send.retries)?;
+        let mut tally = Tally::default();
+        for (number, batch) in Batches::read(input, send.batch as usize, from_stdin).enumerate() {
+            let batch = batch.with_context(|| format!("reading {}", send.file))?;
+            topic.send(number, &batch, notes).with_context(|| {
+                format!("{tally}, and line {} and those behind it are not confirmed", first(&batch))
+            })?;
+            (tally.sent, tally.durable) =
+                (tally.sent + batch.len() as u64, tally.durable + batch.len() as u64);
+        }
+        return Ok(tally);
+    }
     let token = send.token_file.as_deref().map(read_token).transpose()?;
     let ca =
         send.ca_file.as_deref().map(|path| std::fs::read(path).with_context(|| path.display().to_string()));

@@ -8,12 +8,20 @@ mod topics;
 use anyhow::{Context, Result, bail};
 use stream::kafka::{self, Kafka};
 
-use crate::config::{Config, Durability};
+use crate::config::{self, Config, Durability};
 
 pub use doctor::doctor;
 pub use init::{Consent, init};
 pub use recover::{Recovery, recover};
 use topics::{Finding, Required};
+
+/// The brokers, once one has answered.
+pub fn connect(kafka: &config::Kafka) -> Result<Kafka> {
+    let mut options = kafka::Options::new(&kafka.brokers);
+    options.properties = kafka.properties.clone();
+    options.prefix = kafka.prefix.clone();
+    Kafka::connect(options).context("kafka.brokers")
+}
 
 /// A cluster that answers.
 pub struct Cluster {
@@ -38,10 +46,7 @@ impl Cluster {
                  origin = \"acme.example/audit\""
             );
         };
-        let mut options = kafka::Options::new(&kafka.brokers);
-        options.properties = kafka.properties.clone();
-        options.prefix = kafka.prefix.clone();
-        let stream = Kafka::connect(options).context("kafka.brokers")?;
+        let stream = connect(kafka)?;
         Ok(Cluster {
             kafka: stream,
             origin,

@@ -25,6 +25,10 @@ fn with(url: String, file: &std::path::Path) -> Send {
         batch: 2,
         key: None,
         retries: 3,
+        #[cfg(feature = "kafka")]
+        topic: None,
+        #[cfg(feature = "kafka")]
+        config: None,
     }
 }
 
