@@ -25,7 +25,7 @@ use crate::daemon::Stage;
 
 /// Sealog turns the audit events of your services into evidence that a stranger can check.
 ///
-/// Services send events over HTTP. Each gets its place in a hash chain, is signed for, and ends in an archive that
+/// Services send events over HTTP or Kafka. Each gets its place in a hash chain, is signed for, and ends in an archive that
 /// anyone can verify with the public key and nothing else.
 #[derive(Debug, Parser)]
 #[command(name = "sealog", version, propagate_version = true, max_term_width = 100, after_help = FIRST_STEPS)]
