@@ -13,4 +13,5 @@ mod lost_writes;
 mod odd_chains;
 #[cfg(feature = "kafka")]
 mod on_kafka;
+mod recoveries;
 mod trimmed;

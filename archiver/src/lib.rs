@@ -10,12 +10,14 @@
 
 mod assembly;
 mod metrics;
+mod opening;
 mod resume;
 mod stage;
 mod trimmer;
 mod writing;
 
 pub use metrics::Metrics;
+pub use opening::announce_again;
 pub use stage::{Archiver, Progress};
 pub use trimmer::{Trimmer, TrimmerMetrics};
 

@@ -5,15 +5,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use runtime::{Clock, Ending, Failure, Stop};
-use schemas::event::Attribute;
-use schemas::own_act::{CHAIN_OPENED, OwnAct};
-use schemas::{Checkpoint, Layout, Micros, Place, derived_id, event_schema_hash, framing::SCHEMA_HEADER};
+use schemas::{Checkpoint, Layout, Micros, Place};
 use store::Store;
-use stream::{Batch, Claim, Kind, Lane, Limit, Stream, run_claims, topics};
+use stream::{Batch, Claim, Kind, Lane, Limit, Stream, run_claims};
 use tracing::info;
 
 use crate::assembly::{Assembly, Ready, Segment, first_seq_of};
 use crate::metrics::{ChainMetrics, Metrics};
+use crate::opening;
 use crate::resume::resume;
 use crate::role;
 use crate::writing::Writing;
@@ -241,22 +240,7 @@ impl Lag<'_> {
             return Ok(());
         }
         let note = writing.read_note(&Place::Checkpoint(0))?;
-        let id = derived_id(&[self.origin.as_bytes(), CHAIN_OPENED.as_bytes()]);
-        let attributes = [Attribute::text("checkpoint", &note)];
-        let act = OwnAct {
-            action: CHAIN_OPENED,
-            id: &id,
-            at: self.archiver.clock.wall(),
-            target: Some(&self.origin),
-            trouble: None,
-            attributes: &attributes,
-        };
-        let mut opening = Batch::new();
-        let lane = opening.lane(&topics::events(0));
-        opening.push_with(lane, None, &[(SCHEMA_HEADER, event_schema_hash().bytes())], |value| {
-            act.encode(value)
-        });
-        self.archiver.stream.append(&opening)?;
+        opening::record(&*self.archiver.stream, &self.origin, &note, self.archiver.clock.wall())?;
         writing.hint(&note)
     }
 

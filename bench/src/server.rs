@@ -50,6 +50,7 @@ impl Server {
     }
 
     /// What it holds now, and its threads.
+    #[cfg(feature = "kafka")]
     pub fn mib_and_threads(&self) -> Result<(f64, u64)> {
         Ok((self.status("VmRSS:")? / 1024.0, self.status("Threads:")? as u64))
     }

@@ -1,5 +1,6 @@
 //! How a chain begins: one Head of size 0 with the key note, committed to an empty lane. Never a second time.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use runtime::{Deadline, Failure};
@@ -9,8 +10,11 @@ use stream::{Batch, Claim, Kind, Limit, Stream, topics};
 
 use crate::chain::push_head;
 use crate::guard::Guard;
+use crate::opening::last_head;
 use crate::{chain_origin, role};
 
+const PUT_BACK: &str =
+    "Put it back; on Kafka `sealog recover` can go on from the archive; else begin under another origin";
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Begins those of the first `chains` chains that have not begun, and says which. Refuses a lane that does not start
@@ -25,37 +29,75 @@ pub fn write_genesis(
 ) -> Result<Vec<String>, Failure> {
     let mut missing = Vec::new();
     for chain in 0..chains {
-        if stream.last(&topics::sealed(chain))?.is_empty() {
-            refuse_if_it_existed(stream, archive, &Guard::of(guards, chain), origin, chain)?;
-            missing.push(chain);
+        match opening_head(stream, chain)? {
+            Some(head) => check_key(&head, origin, chain, signing)?,
+            None => {
+                refuse_if_it_existed(stream, archive, &Guard::of(guards, chain), origin, chain)?;
+                missing.push(chain);
+            }
         }
     }
     let mut begun = Vec::new();
     if missing.is_empty() {
         return Ok(begun);
     }
-    // Under the claim, so that two that begin the same chain at once cannot both succeed.
+    // All of them are claimed before the first is begun: of two that begin the same chains at once, each with a key of
+    // its own, neither must begin some of them.
     let mut member = stream.join(&role(origin))?;
     let deadline = Deadline::after(PATIENCE);
     // Claims are kept until the end: a lane whose claim is dropped is handed out once more.
-    let mut held: Vec<Box<dyn Claim>> = Vec::new();
-    while begun.len() < missing.len() {
+    let mut held: BTreeMap<u32, Box<dyn Claim>> = BTreeMap::new();
+    while !missing.iter().all(|chain| held.contains_key(chain)) {
         if deadline.passed() {
-            return Err(Failure::Retry("the chains to begin could not be claimed within 30 s".to_owned()));
+            return Err(Failure::Retry(
+                "not all the chains to begin could be claimed within 30 s: stop all chainers, and every other \
+                 `sealog init`"
+                    .to_owned(),
+            ));
         }
-        let Some(mut claim) = member.poll(Duration::from_millis(200))? else { continue };
-        let chain = claim.lanes()[0].partition;
+        if let Some(claim) = member.poll(Duration::from_millis(200))? {
+            held.insert(claim.lanes()[0].partition, claim);
+        }
+    }
+    for chain in 0..chains {
+        if let Some(head) = opening_head(stream, chain)? {
+            // Somebody was faster.
+            check_key(&head, origin, chain, signing)?;
+            missing.retain(|missing| *missing != chain);
+        }
+    }
+    for chain in missing {
+        let Some(claim) = held.get_mut(&chain) else { continue };
         let name = chain_origin(origin, chain);
-        if missing.contains(&chain) && stream.last(&topics::sealed(chain))?.is_empty() {
-            let mut out = Batch::new();
-            let lane = out.lane(&topics::sealed(chain));
-            push_head(&mut out, lane, &genesis_head(&name, signing));
-            claim.commit(&out, &[])?;
-            begun.push(name);
-        }
-        held.push(claim);
+        let mut out = Batch::new();
+        let lane = out.lane(&topics::sealed(chain));
+        push_head(&mut out, lane, &genesis_head(&name, signing));
+        claim.commit(&out, &[])?;
+        begun.push(name);
     }
     Ok(begun)
+}
+
+/// The last Head, if the chain has begun.
+fn opening_head(stream: &dyn Stream, chain: u32) -> Result<Option<Head>, Failure> {
+    let lane = topics::sealed(chain);
+    match stream.last(&lane)?.is_empty() {
+        true => Ok(None),
+        false => last_head(stream, &lane).map(Some),
+    }
+}
+
+fn check_key(head: &Head, origin: &str, chain: u32, signing: &Signing) -> Result<(), Failure> {
+    let name = chain_origin(origin, chain);
+    let own = signing.vkey(&name).to_string();
+    match head.vkey == own {
+        true => Ok(()),
+        false => Err(Failure::Halt(format!(
+            "{name} is sealed by key {}, but the configured key is {own}: give the key in force (keys.chainer). \
+             Nothing was begun",
+            head.vkey
+        ))),
+    }
 }
 
 fn genesis_head(name: &str, signing: &Signing) -> Head {
@@ -85,17 +127,25 @@ fn refuse_if_it_existed(
 ) -> Result<(), Failure> {
     let name = chain_origin(origin, chain);
     let refuse = |why: String| Err(Failure::Halt(format!("{name} cannot begin: {why}")));
+    if let Some(signed) = guard.load()?.filter(|signed| signed.origin != name) {
+        return refuse(format!(
+            "its guard is of {}: give each origin a data folder of its own",
+            signed.origin
+        ));
+    }
     if let Some(signed) = guard.load()? {
         return refuse(format!(
             "its guard says that size {} was signed, but its log is empty: the log was lost or moved. \
-             Put it back, or begin under another origin",
+             {PUT_BACK}",
             signed.size
         ));
     }
     let notes = Notes::read(archive, &name)?;
     if !notes.keys.is_empty() || notes.newest.is_some() {
         let size = notes.newest.map_or(0, |newest| newest.size);
-        return refuse(format!("the archive holds it already, up to size {size}, but its log is empty"));
+        return refuse(format!(
+            "the archive holds it already, up to size {size}, but its log is empty. {PUT_BACK}"
+        ));
     }
     match stream.read(
         &topics::sealed(chain),

@@ -7,9 +7,8 @@ use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-use schemas::Checkpoint;
-
-use runtime::Failure;
+use runtime::{Failure, random_bytes};
+use schemas::{Checkpoint, hex};
 
 /// Where one chain's guard is kept.
 #[derive(Clone, Debug)]
@@ -37,11 +36,20 @@ impl Guard {
         }
     }
 
-    /// Replaces it, durably.
+    /// Replaces it, durably. Never by less: whoever would do that is not the owner any more.
     pub fn store(&self, checkpoint: &Checkpoint) -> Result<(), Failure> {
+        if let Some(known) = self.load()?.filter(|known| known.size > checkpoint.size) {
+            return Err(Failure::Retry(format!(
+                "{}: size {} was signed already, so size {} is not: another owner goes on",
+                self.path.display(),
+                known.size,
+                checkpoint.size
+            )));
+        }
         let write = || {
-            let new = self.path.with_extension("new");
-            let mut file = File::create(&new)?;
+            // A name of our own: the folder may be shared.
+            let new = self.path.with_extension(format!("{}.new", hex(&random_bytes::<4>())));
+            let mut file = File::create_new(&new)?;
             file.write_all(checkpoint.text().as_bytes())?;
             file.sync_all()?;
             fs::rename(&new, &self.path)?;
@@ -67,6 +75,9 @@ mod tests {
         assert_eq!(guard.load(), Ok(None));
         let checkpoint = Checkpoint { origin: "a/0".into(), size: 7, root: schemas::Hash([1; 32]) };
         guard.store(&checkpoint).unwrap();
+        guard.store(&checkpoint).unwrap();
+        let smaller = Checkpoint { size: 6, ..checkpoint.clone() };
+        assert!(matches!(guard.store(&smaller), Err(Failure::Retry(_))), "it never goes back");
         assert_eq!(guard.load(), Ok(Some(checkpoint)));
         fs::write(folder.path().join("chain-0.guard"), "7").unwrap();
         assert!(matches!(guard.load(), Err(Failure::Halt(_))));

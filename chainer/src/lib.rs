@@ -21,8 +21,8 @@ pub use chain::Policy;
 pub use genesis::write_genesis;
 pub use guard::Guard;
 pub use metrics::Metrics;
-pub use opening::last_head;
-pub use recovery::Recovering;
+pub use opening::{check_history, last_head, source_fits};
+pub use recovery::{Plan, Recovering};
 pub use stage::Chainer;
 
 /// The group that chainers share lanes in.

@@ -12,6 +12,7 @@ use crate::chain::{COMMIT_BYTES, COMMIT_EVENTS, Chain, Policy, push_head};
 use crate::clock_watch::ClockWatch;
 use crate::guard::Guard;
 use crate::metrics::ChainMetrics;
+use crate::opening::is_unsigned_cut;
 
 /// How long a look for new events may take: so soon a stop or a due cut is seen.
 const LOOK: Duration = Duration::from_millis(100);
@@ -71,11 +72,7 @@ impl<'a> Owner<'a> {
         metrics: ChainMetrics,
     ) -> Owner<'a> {
         let source = claim.lanes()[0].clone();
-        let carries_its_own = |note: &String| {
-            Checkpoint::parse(note.as_bytes()).is_ok_and(|(checkpoint, _)| checkpoint.size == head.size())
-        };
-        let signed = !head.cut || head.checkpoint.as_ref().is_some_and(carries_its_own);
-        let unsigned = (!signed).then(|| chain.checkpoint());
+        let unsigned = is_unsigned_cut(head).then(|| chain.checkpoint());
         let (wall, boot) = (tools.clock.wall(), tools.clock.boot());
         Owner {
             source,
@@ -107,6 +104,11 @@ impl<'a> Owner<'a> {
                 let origin = self.chain.origin();
                 return Err(Failure::Retry(format!("{origin}: told to end before everything was sealed")));
             }
+            // Asked before more is taken: others may append without end.
+            let nothing_in_hand = self.linked == self.taken.len() && self.unsigned.is_none();
+            if stop.is_set() && start.is_none() && nothing_in_hand && self.may_end()? {
+                return self.finish();
+            }
             self.take(stop)?;
             // The very reading that was checked is the one that is sealed with: the clock may move at any moment.
             let now = self.tools.clock.wall();
@@ -129,8 +131,6 @@ impl<'a> Owner<'a> {
                 self.commit(Cut::No)?;
             } else if self.chain.cut_is_due(now, self.idle_since, self.tools.policy) {
                 self.commit(Cut::Alone)?;
-            } else if stop.is_set() && self.may_end()? {
-                return self.finish();
             } else if now.0 - self.chain.last_sealed_at().0 >= self.tools.policy.heartbeat_us {
                 self.own_act(own_act::HEARTBEAT, &[], now)?;
             }

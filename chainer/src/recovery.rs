@@ -1,26 +1,21 @@
 //! How a chain goes on when Kafka is gone: from its archive, which holds all that was ever signed for, or from its last
-//! Head onto another source. Its first event says so.
+//! Head onto another source. Its first event says so. What will be done is found out first, for all chains, and nothing
+//! is written before that.
 
-use std::collections::HashMap;
-use std::time::Duration;
+mod source;
 
 use runtime::{Clock, Failure};
-use schemas::event::{Attribute, event_hash, event_schema_hash, event_shape};
+use schemas::event::{Attribute, event_schema_hash};
 use schemas::own_act::RECOVERED;
-use schemas::{Hash, Head, Micros, OpenSegment, SegmentFile, Seq, Signing, Trees, derived_id};
-use schemas::{avro, framing};
-use store::{Store, Tail, read_trees};
-use stream::{Batch, Claim, Kind, Lane, Limit, Stream, topics};
+use schemas::{Checkpoint, Hash, Head, Layout, Micros, OpenSegment, Place, Seq, Signing};
+use store::{Listing, Store, Tail};
+use stream::{Batch, Claim, Stream, topics};
 
+use self::source::{Source, events_of, source_after, start_of};
 use crate::chain::{Chain, push_head};
 use crate::clock_watch::ClockWatch;
 use crate::guard::Guard;
 use crate::{chain_origin, opening};
-
-const READ: Limit = Limit { records: 10_000, bytes: 16 << 20 };
-const PATIENCE: Duration = Duration::from_secs(10);
-/// No segment is read that is larger.
-const MAX_SEGMENT_BYTES: u64 = 4 << 30;
 
 /// What a recovery works with.
 pub struct Recovering<'a> {
@@ -34,99 +29,169 @@ pub struct Recovering<'a> {
     pub clock: &'a dyn Clock,
     /// The base origin.
     pub origin: &'a str,
-    /// Goes on without a guard, although more may have been signed than is archived.
+    /// Goes on without the newest guard, although more may have been signed than is archived.
     pub without_guard: bool,
     /// Goes on from the last Head with the source as it is now, from its start.
     pub new_source: bool,
 }
 
-/// Where the events come from, from here on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Source {
-    position: u64,
-    /// Of the record before the position; none if the source is another one than before.
-    hash: Hash,
+/// How a chain will go on.
+pub struct Plan {
+    chain: u32,
+    guard: Guard,
+    head: Head,
+    /// The last commit that is there when the plan is made; None if there is none.
+    last_offset: Option<u64>,
+    source: Source,
+    from: &'static str,
+    /// What is known of the guard, for the record.
+    guarded: &'static str,
+}
+
+const FROM_ARCHIVE: &str = "the archive";
+const FROM_HEAD: &str = "its last Head";
+
+impl Plan {
+    /// How it goes on, in a sentence.
+    pub fn say(&self, name: &str) -> String {
+        let (size, position) = (self.head.size(), self.source.position);
+        let source = self.source_word();
+        format!("{name} goes on from {} at size {size}, events from {source} at offset {position}", self.from)
+    }
+
+    /// Whether what was sealed and not archived is gone.
+    pub fn is_from_archive(&self) -> bool {
+        self.last_offset.is_none()
+    }
+
+    fn source_word(&self) -> &'static str {
+        if self.source.hash == Hash::default() { "another topic" } else { "the same topic" }
+    }
 }
 
 impl Recovering<'_> {
-    /// Lets the claimed chain go on, and says how in a sentence. None: there is nothing to do, it has a Head.
-    pub fn recover(&self, claim: &mut dyn Claim, guard: &Guard) -> Result<Option<String>, Failure> {
-        let events = claim.lanes()[0].clone();
-        let sealed = topics::sealed(events.partition);
-        let name = chain_origin(self.origin, events.partition);
-        let has_head = !self.stream.last(&sealed)?.is_empty();
-        if has_head && !self.new_source {
-            return Ok(None);
-        }
-        let (head, source, why) = if has_head {
-            let head = opening::last_head(self.stream, &sealed)?;
-            opening::check_history(&head, &self.signing.vkey(&name), guard, self.archive)?;
-            let source = Source { position: self.start_of(&events)?, hash: Hash::default() };
-            (head, source, "another source")
-        } else {
-            let (head, tail) = self.head_from_archive(&name, guard)?;
-            (head, self.source_after(&name, tail, &events)?, "the archive")
+    /// Finds out how the chain can go on. None: there is nothing to do, it has a Head that it can go on from. Writes
+    /// nothing.
+    pub fn plan(&self, chain: u32, guard: Guard) -> Result<Option<Plan>, Failure> {
+        let name = chain_origin(self.origin, chain);
+        let last = self.stream.last(&topics::sealed(chain))?;
+        let plan = match last.last().map(|record| record.offset) {
+            None => Some(self.from_archive(chain, &name, guard)?),
+            Some(offset) => {
+                let head = opening::last_head(self.stream, &topics::sealed(chain))?;
+                opening::check_history(&head, &self.signing.vkey(&name), &guard, self.archive).map_err(
+                    |failure| {
+                        Failure::Halt(format!(
+                            "{failure}. If what is lost does not come back: put audit.sealed aside (copy it, then \
+                             delete the topic), and recover from the archive"
+                        ))
+                    },
+                )?;
+                self.new_source.then(|| self.from_head(chain, &name, guard, head, offset)).transpose()?
+            }
         };
-        self.check_clock(&head)?;
-        let (size, position) = (head.size().to_string(), source.position.to_string());
-        let known = if source.hash == Hash::default() { "another topic" } else { "the same topic" };
-        let guarded = if self.without_guard { "not looked at" } else { "fits" };
-        let attributes = [
-            Attribute::text("from", why),
-            Attribute::number("size", &size),
-            Attribute::text("source", known),
-            Attribute::number("source_position", &position),
-            Attribute::text("guard", guarded),
-        ];
-        let head = Head { source_position: source.position, source_hash: source.hash, ..head };
+        if let Some(plan) = &plan {
+            self.check_clock(&plan.head)?;
+        }
+        Ok(plan)
+    }
+
+    /// Carries a plan out on the claimed chain.
+    pub fn carry_out(&self, claim: &mut dyn Claim, plan: &Plan) -> Result<(), Failure> {
+        let (name, sealed) = (chain_origin(self.origin, plan.chain), topics::sealed(plan.chain));
+        let last_offset = self.stream.last(&sealed)?.last().map(|record| record.offset);
+        if last_offset != plan.last_offset {
+            let what = format!("{sealed} was written to since it was looked at: stop all chainers first");
+            return Err(Failure::Halt(what));
+        }
+        let now = self.clock.wall();
+        let head = Head {
+            source_position: plan.source.position,
+            source_hash: plan.source.hash,
+            ..plan.head.clone()
+        };
         let mut chain = Chain::resume(&name, self.signing.vkey(&name), &head);
         let mut out = Batch::new();
         let lane = out.lane(&sealed);
-        chain.link_own(RECOVERED, &attributes, self.clock.wall(), &mut out, lane);
-        push_head(&mut out, lane, &chain.head(false, None));
-        // If we die here, nothing happened. After it the chain has a Head, and a second recovery finds nothing to do.
+        let mut due = opening::is_unsigned_cut(&plan.head).then(|| chain.checkpoint());
+        if chain.must_cut_before(now) {
+            // Of another day: a Head alone ends the segment and carries its own Checkpoint.
+            let note = self.sign(&plan.guard, &chain.checkpoint())?;
+            push_head(&mut out, lane, &chain.head(true, Some(note)));
+            claim.commit(&out, &[])?;
+            out.clear(0);
+            due = None;
+        }
+        let lane = out.lane(&sealed);
+        let (size, position) = (chain.size().to_string(), plan.source.position.to_string());
+        let attributes = [
+            Attribute::text("from", plan.from),
+            Attribute::number("size", &size),
+            Attribute::text("source", plan.source_word()),
+            Attribute::number("source_position", &position),
+            Attribute::text("guard", plan.guarded),
+        ];
+        chain.link_own(RECOVERED, &attributes, now, &mut out, lane);
+        // What was cut and not signed is signed now: without that the archive could never go on.
+        let note = due.map(|due| self.sign(&plan.guard, &due)).transpose()?;
+        push_head(&mut out, lane, &chain.head(false, note));
+        // If we die before this, nothing of the recovery is seen, and it can be begun again.
         claim.commit(&out, &[])?;
-        Ok(Some(format!(
-            "{name} goes on from {why} at size {size}, events from {known} at offset {position}"
-        )))
+        Ok(())
+    }
+
+    /// Signs a size that is committed, with the guard on disk first.
+    fn sign(&self, guard: &Guard, checkpoint: &Checkpoint) -> Result<String, Failure> {
+        guard.store(checkpoint)?;
+        Ok(checkpoint.sign(self.signing))
+    }
+
+    fn from_head(&self, chain: u32, name: &str, guard: Guard, head: Head, at: u64) -> Result<Plan, Failure> {
+        let events = topics::events(chain);
+        let start = start_of(self.stream, &events)?;
+        let halt =
+            |why: &str| Err(Failure::Halt(format!("{name}: {why}: there is no new source to go on with")));
+        if head.source_hash == Hash::default() && head.source_position == start {
+            return halt("it is at the start of audit.events already");
+        }
+        if opening::source_fits(self.stream, &events, &head)? == Some(true) {
+            return halt("audit.events holds the event that was sealed last from there");
+        }
+        let guarded = if guard.load()?.is_some() { "fits" } else { "there is none" };
+        let source = Source { position: start, hash: Hash::default() };
+        Ok(Plan { chain, guard, head, last_offset: Some(at), source, from: FROM_HEAD, guarded })
     }
 
     /// What was the last Head of a cut, as the archive knows it.
-    fn head_from_archive(&self, name: &str, guard: &Guard) -> Result<(Head, Tail), Failure> {
+    fn from_archive(&self, chain: u32, name: &str, guard: Guard) -> Result<Plan, Failure> {
         let halt = |why: String| Err(Failure::Halt(format!("{name} cannot be recovered: {why}")));
         let Some(tail) = Tail::read(self.archive, name)? else {
             return halt(
-                "its archive holds no Checkpoint. A chain that never was begins with `sealog init`".into(),
+                "its archive holds no Checkpoint. A chain that never was begins with `sealog init`; if that refuses, \
+                 begin under a new origin"
+                    .to_owned(),
             );
         };
-        let own = self.signing.vkey(name);
+        let (own, archived) = (self.signing.vkey(name), tail.checkpoint.clone());
         if tail.vkey != own {
             return halt(format!("it is signed by key {}, but the configured key is {own}", tail.vkey));
         }
-        let archived = &tail.checkpoint;
-        match guard.load()? {
-            None if !self.without_guard => {
-                return halt(
-                    "its guard is missing, so it cannot be seen whether more was signed than is archived. Put the \
-                     guards folder back, or give --without-guard, which stands in the record"
-                        .into(),
-                );
-            }
-            Some(signed) if signed.size > archived.size => {
-                return halt(format!(
-                    "the guard shows that size {} was signed, but the archive ends at {}: going on would make two \
-                     histories. Begin under a new origin, with `sealog recover --continues {}`",
-                    signed.size, archived.size, self.origin
-                ));
-            }
-            Some(signed) if signed.size == archived.size && signed.root != archived.root => {
-                return halt(format!("at size {} guard and archive have different roots", signed.size));
-            }
-            _ => {}
+        let guarded = match self.judge_guard(name, &guard, &archived) {
+            Ok(guarded) => guarded,
+            Err(Failure::Halt(why)) => return halt(why),
+            Err(other) => return Err(other),
+        };
+        if self.stands_beyond(name, archived.size)? {
+            return halt(format!(
+                "a segment stands in the archive beyond size {}, which its archiver could not finish: more was signed \
+                 than is archived. {}",
+                archived.size,
+                self.new_origin()
+            ));
         }
         let last_sealed_at = match &tail.trees {
             None => Micros(0),
-            Some(trees) => match self.events_of(name, trees)?.last() {
+            Some(trees) => match events_of(self.archive, name, trees)?.last() {
                 // The time is in the link, so this hash vouches for it.
                 Some(last) if last.link == tail.last_hash => last.sealed_at,
                 _ => return halt(format!("{} does not end with the last link", trees.segment_key)),
@@ -142,91 +207,61 @@ impl Recovering<'_> {
             vkey: own.to_string(),
             open: OpenSegment { first_seq: Seq(archived.size), ..OpenSegment::default() },
             cut: true,
-            checkpoint: None,
+            checkpoint: Some(archived.sign(self.signing)),
             key_note: None,
         };
-        Ok((head, tail))
+        let source = source_after(self.stream, self.archive, name, tail.trees, &topics::events(chain))?;
+        Ok(Plan { chain, guard, head, last_offset: None, source, from: FROM_ARCHIVE, guarded })
     }
 
-    /// Behind the last archived event that came from `events`, where that still stands there; else its start.
-    fn source_after(&self, name: &str, tail: Tail, events: &Lane) -> Result<Source, Failure> {
-        let from_the_start = Source { position: self.start_of(events)?, hash: Hash::default() };
-        let mut trees = tail.trees;
-        while let Some(segment) = trees {
-            let archived = self.events_of(name, &segment)?;
-            if let Some(found) = self.find_last(events, from_the_start.position, &archived)? {
-                return Ok(found);
+    /// What the guard says of going on at this size. It is written before each signature, so the newest guard of a chain
+    /// is never behind its archive: one that is, is another host's, or an old copy.
+    fn judge_guard(&self, name: &str, guard: &Guard, archived: &Checkpoint) -> Result<&'static str, Failure> {
+        let halt = |why: String| Err(Failure::Halt(why));
+        let how = "Find the newest of the hosts that ran chainers, or give --without-guard, which stands in the record";
+        match guard.load()? {
+            Some(signed) if signed.origin != name => {
+                halt(format!("its guard is of {}: give the data folder of this origin", signed.origin))
             }
-            if archived.iter().any(|event| !event.is_by_chainer) {
-                break;
+            Some(signed) if signed.size > archived.size => halt(format!(
+                "the guard shows that size {} was signed, but the archive ends at {}: going on would make two \
+                 histories. {}",
+                signed.size,
+                archived.size,
+                self.new_origin()
+            )),
+            Some(signed) if signed.size == archived.size && signed.root != archived.root => {
+                halt(format!("at size {} guard and archive have different roots", signed.size))
             }
-            // Nothing but starts and heartbeats: what came from the source stands further back.
-            trees = match segment.first_seq.0 {
-                0 => None,
-                size => Some(read_trees(self.archive, name, size)?.1),
-            };
-        }
-        Ok(from_the_start)
-    }
-
-    /// Where the record of the highest of these events stands in `lane`.
-    fn find_last(&self, lane: &Lane, start: u64, archived: &[Archived]) -> Result<Option<Source>, Failure> {
-        let places: HashMap<Hash, usize> =
-            archived.iter().enumerate().rev().map(|(place, event)| (event.event, place)).collect();
-        let Some(end) = self.stream.last(lane)?.last().map(|last| last.offset + 1) else { return Ok(None) };
-        let (mut next, mut batch, mut found) = (start, Batch::new(), None);
-        while next < end {
-            batch.clear(0);
-            self.stream.read(lane, next, &mut batch, READ, PATIENCE)?;
-            let Some(last) = batch.last() else {
-                return Err(Failure::Retry(format!("{lane}: offset {next} could not be read in time")));
-            };
-            next = last.offset + 1;
-            for record in batch.iter() {
-                let value = record.value.unwrap_or_default();
-                let schema =
-                    framing::schema_of(record.headers.get(framing::SCHEMA_HEADER)).unwrap_or_default();
-                let Some(place) = places.get(&event_hash(&schema, value)) else { continue };
-                if found.is_none_or(|(highest, _)| *place > highest) {
-                    found = Some((*place, Source { position: record.offset + 1, hash: Hash::of(&[value]) }));
-                }
-            }
-        }
-        Ok(found.map(|(_, source)| source))
-    }
-
-    /// The first offset that the lane holds.
-    fn start_of(&self, lane: &Lane) -> Result<u64, Failure> {
-        let one = Limit { records: 1, bytes: 1 };
-        match self.stream.read(lane, 0, &mut Batch::new(), one, Duration::ZERO) {
-            Ok(()) => Ok(0),
-            Err(error) => match error.kind() {
-                Kind::OutOfRange { start, .. } => Ok(start),
-                _ => Err(error.into()),
-            },
+            Some(signed) if signed.size == archived.size => Ok("fits"),
+            _ if self.without_guard => Ok("the newest one is lost"),
+            Some(signed) => halt(format!(
+                "its guard is of size {}, behind the archive's {}: it is not the newest one. {how}",
+                signed.size, archived.size
+            )),
+            None => halt(format!(
+                "its guard is missing, so it cannot be seen whether more was signed than is archived. {how}"
+            )),
         }
     }
 
-    fn events_of(&self, name: &str, trees: &Trees) -> Result<Vec<Archived>, Failure> {
-        let key = format!("{name}/{}", trees.segment_key);
-        let halt = |why: &str| Failure::Halt(format!("{key}: {why}. Run `sealog verify` on the archive"));
-        let bytes = self.archive.get(&key, None, None, MAX_SEGMENT_BYTES)?.bytes;
-        if Hash::of(&[&bytes]) != trees.segment_sha256 {
-            return Err(halt("its bytes are not those that were archived"));
+    fn new_origin(&self) -> String {
+        format!(
+            "Begin under a new origin and a new data folder, with `sealog recover --continues {}`",
+            self.origin
+        )
+    }
+
+    /// Whether a segment or its trees stand in the archive beyond its newest note.
+    fn stands_beyond(&self, name: &str, size: u64) -> Result<bool, Failure> {
+        let layout = Layout::of(name);
+        let after = layout.key(&Place::Trees(size));
+        if !self.archive.list(&layout.trees(), &after, Listing::Newest(1))?.entries.is_empty() {
+            return Ok(true);
         }
-        let file = SegmentFile::parse(&bytes).map_err(|why| halt(&why.to_string()))?;
-        let (mut events, schema) = (Vec::new(), event_schema_hash());
-        let walked = file.walk(event_shape(), |sealed, _| {
-            events.push(Archived {
-                event: event_hash(&schema, sealed.event_bytes),
-                link: sealed.link(&schema).hash(),
-                sealed_at: sealed.sealed_at,
-                is_by_chainer: is_by_chainer(name, sealed.seq, sealed.event_bytes),
-            });
-            true
-        });
-        walked.map_err(|why| halt(&why.to_string()))?;
-        Ok(events)
+        let segments = store::keys_after(self.archive, &layout.segments(), "")?;
+        let first_seq = |key: &String| key.rsplit('/').next()?.strip_suffix(".avro")?.parse::<u64>().ok();
+        Ok(segments.iter().filter_map(first_seq).any(|first| first >= size))
     }
 
     fn check_clock(&self, head: &Head) -> Result<(), Failure> {
@@ -236,20 +271,4 @@ impl Recovering<'_> {
             Some(why) => Err(Failure::Halt(format!("nothing was recovered: {why}. Set the clock right"))),
         }
     }
-}
-
-/// An event of the archive, as far as it matters here.
-struct Archived {
-    event: Hash,
-    link: Hash,
-    sealed_at: Micros,
-    is_by_chainer: bool,
-}
-
-/// Whether a chainer made it, by `Chain::link_own`: such an event was never in audit.events.
-fn is_by_chainer(origin: &str, seq: Seq, event_bytes: &[u8]) -> bool {
-    let mut input = avro::Input::new("AuditEvent", event_bytes);
-    let Ok(event) = avro::to_json(event_shape(), &mut input) else { return false };
-    let (Some(id), Some(action)) = (event["id"].as_str(), event["action"].as_str()) else { return false };
-    id == derived_id(&[origin.as_bytes(), action.as_bytes(), seq.0.to_string().as_bytes()])
 }

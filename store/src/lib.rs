@@ -10,6 +10,8 @@ mod tail;
 pub mod conformance;
 pub mod directory;
 pub mod memory;
+#[cfg(feature = "s3")]
+pub mod s3;
 
 pub use error::{Error, Kind, Result};
 pub use notes::{Notes, NotesError, keys_after};

@@ -4,7 +4,8 @@
 //!    it, and what was acknowledged survives the death of any process.
 //! 2. Of any number of racing `put_new` for a key exactly one succeeds; the others say `Exists`. Of racing
 //!    `replace_if` with one tag exactly one succeeds; the others say `Changed`.
-//! 3. `Away` says nothing about whether the object was written. Ask again: `Exists` may then be our own lost answer.
+//! 3. `Away` says nothing about whether the object was written. Ask again: `Exists` may then be our own lost answer. A
+//!    store that asks again by itself may say `Exists` or `Changed` of its own write at once.
 //! 4. A list that answers is complete up to what it says, in the order of keys as bytes, and shows what was
 //!    acknowledged before it was asked.
 //! 5. There is no verb to delete.
@@ -107,7 +108,8 @@ pub struct Entry {
     pub key: String,
     /// Its size.
     pub size_bytes: u64,
-    /// Which version it is.
+    /// Which version it is. A store that cannot say so in a list of the newest leaves it empty, and takes an empty one
+    /// for the newest.
     pub version: Version,
     /// Whether it is the one that `get` without a version returns.
     pub newest: bool,

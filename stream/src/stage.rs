@@ -8,13 +8,15 @@ use std::time::Duration;
 use runtime::{Backoff, Deadline, Failure, Stop, halt_on_panic};
 use tracing::{error, info, warn};
 
-use crate::{Claim, Error, Groups, Kind, Lane, Role};
+use crate::{Claim, Error, Fence, Groups, Kind, Lane, Role};
 
 const POLL: Duration = Duration::from_millis(100);
 /// Once asked to stop, a stage ends when so many polls in a row brought no lane and nothing runs.
 const QUIET_POLLS: usize = 3;
 /// The same while a lane has failed and has not come back: it is another's by then.
 const QUIET_POLLS_AFTER_FAILURE: usize = 50;
+/// A member that has just joined may not have been given its lanes yet.
+const SETTLING: Duration = Duration::from_secs(3);
 /// Once asked to stop, a stage tries no more than so often what failed: for about 20 s with the waits between.
 const LAST_TRIES: usize = 10;
 /// A body that ran so long before it failed was well: the next failure is waited out from the start again.
@@ -36,7 +38,7 @@ impl From<Error> for Failure {
 struct Ended {
     result: Result<(), Failure>,
     claim: Box<dyn Claim>,
-    /// Which claim on these lanes it was.
+    /// Which claim it was.
     turn: u64,
     was_well: bool,
 }
@@ -44,7 +46,7 @@ struct Ended {
 /// What is known of the lanes of one claim.
 #[derive(Default)]
 struct Known {
-    /// How often they were claimed.
+    /// The last claim on them.
     turn: u64,
     /// How long the next body waits before it begins, once one has failed.
     backoff: Backoff,
@@ -59,6 +61,8 @@ struct Threads {
     tries_left: usize,
     halted: Option<Failure>,
     endings: Receiver<Ended>,
+    /// How many claims there were.
+    turns: u64,
     known: BTreeMap<Vec<Lane>, Known>,
     /// A claim whose body is done is kept, so that its lane is not handed out once more.
     done: Vec<Box<dyn Claim>>,
@@ -91,6 +95,7 @@ pub fn run_claims<'env>(
         tries_left: LAST_TRIES,
         halted: None,
         endings,
+        turns: 0,
         known: BTreeMap::new(),
         done: Vec::new(),
     };
@@ -135,17 +140,14 @@ where
     /// One membership: hands out claims to threads until the stage may end.
     fn share(&self, groups: &dyn Groups, threads: &mut Threads) -> Result<(), Failure> {
         let mut member = groups.join(self.role)?;
-        let mut quiet_polls = 0;
+        let (mut quiet_polls, settling) = (0, Deadline::after(SETTLING));
         loop {
             match member.poll(POLL)? {
                 None => quiet_polls += 1,
                 Some(claim) => {
                     quiet_polls = 0;
-                    let known = threads.known.entry(claim.lanes().to_vec()).or_default();
-                    let wait = if known.turn == 0 { Duration::ZERO } else { known.backoff.next_wait() };
-                    known.turn += 1;
-                    known.failed = None;
-                    self.work_on(claim, known.turn, wait)?;
+                    let wait = threads.begin(claim.lanes(), &self.role.fence);
+                    self.work_on(claim, threads.turns, wait)?;
                     threads.running += 1;
                 }
             }
@@ -153,7 +155,8 @@ where
             if self.stop.is_set() && threads.running == 0 {
                 let failed = threads.known.values().any(|known| known.failed.is_some());
                 let enough = if failed { QUIET_POLLS_AFTER_FAILURE } else { QUIET_POLLS };
-                if quiet_polls >= enough || threads.no_try_left() || self.stop.is_abandoned() {
+                let settled = threads.turns > 0 || settling.passed();
+                if settled && quiet_polls >= enough || threads.no_try_left() || self.stop.is_abandoned() {
                     return Ok(());
                 }
             }
@@ -187,6 +190,20 @@ where
 }
 
 impl Threads {
+    /// These lanes are claimed, and how they failed before is old news. A claim over all lanes of a process has others
+    /// after each change of the group: what it had before and has no more is another process's to finish. Answers how
+    /// long the body is to wait.
+    fn begin(&mut self, lanes: &[Lane], fence: &Fence) -> Duration {
+        self.turns += 1;
+        if matches!(fence, Fence::Whole(_)) {
+            self.known.retain(|before, _| before == lanes);
+        }
+        let known = self.known.entry(lanes.to_vec()).or_default();
+        let wait = if known.turn == 0 { Duration::ZERO } else { known.backoff.next_wait() };
+        (known.turn, known.failed) = (self.turns, None);
+        wait
+    }
+
     /// Takes in what has ended.
     fn collect(&mut self, stop: &Stop) {
         while let Ok(Ended { result, claim, turn, was_well }) = self.endings.try_recv() {

@@ -89,12 +89,7 @@ impl Broker {
     /// Sends lines to a topic with Kafka's own console producer; its properties as `parse.headers=true` say what is in
     /// a line. Each line is acknowledged when this returns. To a secure broker it comes as `admin`.
     pub fn console_producer(&self, topic: &str, lines: &[&str], properties: &[&str]) {
-        let classpath = Command::new(script()).arg("--classpath").output().unwrap().stdout;
-        let mut command = Command::new("java");
-        command.args(["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp"]);
-        command
-            .arg(String::from_utf8(classpath).unwrap().trim_end())
-            .arg("org.apache.kafka.tools.ConsoleProducer");
+        let mut command = self.tool("org.apache.kafka.tools.ConsoleProducer");
         command.args(["--bootstrap-server", &self.address, "--topic", topic, "--max-block-ms", "10000"]);
         for property in properties {
             command.args(["--property", property]);
@@ -105,6 +100,19 @@ impl Broker {
         let said = feed(command, &lines.iter().map(|line| format!("{line}\n")).collect::<String>());
         // It ends well even if nothing arrived.
         assert!(!said.contains("ERROR"), "the console producer says: {said}");
+    }
+
+    /// The transactional ids that an open broker knows, as Kafka's own tool lists them: a line each.
+    pub fn transactional_ids(&self) -> String {
+        let mut command = self.tool("org.apache.kafka.tools.TransactionsCommand");
+        command.args(["--bootstrap-server", &self.address, "list"]);
+        let said = feed(command, "");
+        // The first line names the columns.
+        said.lines()
+            .skip_while(|line| !line.starts_with("TransactionalId"))
+            .skip(1)
+            .collect::<Vec<_>>()
+            .join("\n")
     }
 
     /// As a power failure does.
@@ -126,6 +134,15 @@ impl Broker {
         let _goes_on = GoesOn(self);
         self.signal("-STOP");
         work()
+    }
+
+    /// One of Kafka's own tools.
+    fn tool(&self, class: &str) -> Command {
+        let classpath = Command::new(script()).arg("--classpath").output().unwrap().stdout;
+        let mut command = Command::new("java");
+        command.args(["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp"]);
+        command.arg(String::from_utf8(classpath).unwrap().trim_end()).arg(class);
+        command
     }
 
     /// False once the script has ended: then the broker has, and its number may be another's.

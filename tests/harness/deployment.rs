@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::PathBuf;
 use std::pin::pin;
-use std::process::Output;
+use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
@@ -39,6 +39,7 @@ pub struct Deployment {
     pub folder: TempDir,
     pub broker: String,
     pub prefix: String,
+    pub origin: String,
     pub chains: u32,
     /// Raw topics, with the prefix.
     pub raw: Vec<String>,
@@ -50,11 +51,35 @@ impl Deployment {
     /// Of so many chains, with raw topics of so many partitions each. `more` is TOML that stands at its end. Nothing
     /// has been made but the raw topics.
     pub fn new(broker: &str, chains: u32, raw: &[(&str, u32)], more: &str) -> Deployment {
+        Deployment::with_login(broker, Vec::new(), chains, raw, more)
+    }
+
+    /// The same at a broker that asks who comes: the tests come with this login, processes by the environment.
+    pub fn with_login(
+        broker: &str,
+        login: Vec<(String, String)>,
+        chains: u32,
+        raw: &[(&str, u32)],
+        more: &str,
+    ) -> Deployment {
+        Deployment::of(ORIGIN, broker, login, chains, raw, more)
+    }
+
+    /// Of this origin. Chains of one name fence each other's owners, whatever the prefix.
+    fn of(
+        origin: &str,
+        broker: &str,
+        login: Vec<(String, String)>,
+        chains: u32,
+        raw: &[(&str, u32)],
+        more: &str,
+    ) -> Deployment {
         let prefix = format!("t{}.", hex(&runtime::random_bytes::<4>()));
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("archive")).unwrap();
         let mut options = Options::new(broker);
         options.prefix = prefix.clone();
+        options.properties = login.into_iter().collect();
         let kafka = Kafka::connect(options).unwrap();
         let topics: Vec<Topic> = raw
             .iter()
@@ -70,7 +95,7 @@ impl Deployment {
         let config = folder.path().join("sealog.toml");
         let data = folder.path();
         let toml = format!(
-            "origin = \"{ORIGIN}\"\nchains = {chains}\n\
+            "origin = \"{origin}\"\nchains = {chains}\n\
              [kafka]\nbrokers = \"{broker}\"\nprefix = \"{prefix}\"\nraw_topics = {raw:?}\n\
              durability = \"single-broker\"\ningestor_id = \"one\"\n\
              [archive]\nurl = \"file:{}\"\n[data]\ndir = \"{}\"\n{more}",
@@ -78,12 +103,23 @@ impl Deployment {
             data.join("data").display(),
         );
         std::fs::write(&config, toml).unwrap();
-        Deployment { folder, broker: broker.to_owned(), prefix, chains, raw, config, kafka }
+        let (broker, origin) = (broker.to_owned(), origin.to_owned());
+        Deployment { folder, broker, prefix, origin, chains, raw, config, kafka }
     }
 
     /// The same, made by `sealog init`.
     pub fn made(broker: &str, chains: u32, raw: &[(&str, u32)], more: &str) -> Deployment {
-        let deployment = Deployment::new(broker, chains, raw, more);
+        Deployment::new(broker, chains, raw, more).init()
+    }
+
+    /// The same with an origin of its own, so that no other test disturbs who owns its chains.
+    pub fn made_apart(broker: &str, chains: u32, raw: &[(&str, u32)], more: &str) -> Deployment {
+        let origin = format!("acme.example/{}", hex(&runtime::random_bytes::<4>()));
+        Deployment::of(&origin, broker, Vec::new(), chains, raw, more).init()
+    }
+
+    fn init(self) -> Deployment {
+        let deployment = self;
         let init = deployment.sealog(&["init"]);
         assert!(init.status.success(), "{}{}", said(&init), String::from_utf8_lossy(&init.stderr));
         deployment
@@ -92,6 +128,13 @@ impl Deployment {
     /// Runs a command with its configuration.
     pub fn sealog(&self, args: &[&str]) -> Output {
         sealog(&[args, &["--config", self.config.to_str().unwrap()]].concat())
+    }
+
+    /// Runs a command with its configuration, and more environment.
+    pub fn sealog_with(&self, args: &[&str], env: &[(&str, &str)]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sealog"));
+        command.args(args).arg("--config").arg(&self.config).envs(env.iter().copied());
+        command.stdin(Stdio::null()).output().unwrap()
     }
 
     /// Starts a stage, or `up`.
@@ -141,7 +184,7 @@ impl Deployment {
     /// The events of all chains, as JSON, but for Sealog's own.
     pub fn events(&self) -> Vec<serde_json::Value> {
         let archive = self.archive();
-        let chains = (0..self.chains).map(|chain| format!("{ORIGIN}/{chain}"));
+        let chains = (0..self.chains).map(|chain| format!("{}/{chain}", self.origin));
         let all = chains.flat_map(|chain| super::archive::events(&archive, &chain));
         all.filter(|event| event["producer"] != "sealog").collect()
     }
@@ -157,7 +200,7 @@ impl Deployment {
     /// How many links the archive holds under a Checkpoint, over all chains.
     pub fn archived(&self) -> u64 {
         let archive = self.archive();
-        let newest = |chain| store::Notes::read(&archive, &format!("{ORIGIN}/{chain}")).ok()?.newest;
+        let newest = |chain| store::Notes::read(&archive, &format!("{}/{chain}", self.origin)).ok()?.newest;
         (0..self.chains).filter_map(newest).map(|newest| newest.size).sum()
     }
 

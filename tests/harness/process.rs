@@ -2,7 +2,8 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::process::{Child, ChildStderr, Command, ExitStatus, Output, Stdio};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -26,7 +27,8 @@ pub struct Up {
     pub url: String,
     pub banner: String,
     /// Logs go on being read, so that the process never waits for us.
-    logs: Option<JoinHandle<String>>,
+    logs: Arc<Mutex<String>>,
+    logging: Option<JoinHandle<()>>,
     rest: Option<JoinHandle<String>>,
 }
 
@@ -47,18 +49,16 @@ impl Up {
         command.args(args).args(["--listen", "127.0.0.1:0"]);
         command.envs(more.iter().copied()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
-        let mut stderr = child.stderr.take().unwrap();
-        let logs = std::thread::spawn(move || {
-            let mut text = String::new();
-            let _ = stderr.read_to_string(&mut text);
-            text
-        });
+        let logs = Arc::new(Mutex::new(String::new()));
+        let (stderr, kept) = (child.stderr.take().unwrap(), Arc::clone(&logs));
+        let logging = std::thread::spawn(move || keep_lines(stderr, &kept));
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut banner = String::new();
         while !banner.contains("Ctrl-C") {
             if stdout.read_line(&mut banner).unwrap() == 0 {
                 child.wait().unwrap();
-                return Err(banner + &logs.join().unwrap());
+                logging.join().unwrap();
+                return Err(banner + &logs.lock().unwrap());
             }
         }
         let words = banner.split_whitespace().find(|word| word.starts_with("http")).unwrap();
@@ -68,7 +68,7 @@ impl Up {
             let _ = stdout.read_to_string(&mut text);
             text
         });
-        Ok(Up { child, url, banner, logs: Some(logs), rest: Some(rest) })
+        Ok(Up { child, url, banner, logs, logging: Some(logging), rest: Some(rest) })
     }
 
     /// Posts a body; status and answer.
@@ -94,6 +94,13 @@ impl Up {
         line.and_then(|line| line.rsplit(' ').next()?.parse().ok()).unwrap_or(0.0)
     }
 
+    /// The sum of all lines of /metrics that begin so, as of one for each chain.
+    pub fn total(&self, name: &str) -> f64 {
+        let text = self.metrics();
+        let lines = text.lines().filter(|line| line.starts_with(name));
+        lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+    }
+
     /// Its number.
     pub fn id(&self) -> u32 {
         self.child.id()
@@ -113,7 +120,28 @@ impl Up {
     pub fn ends(mut self, seconds: u64) -> (ExitStatus, String) {
         let status = wait_for("the process ends", seconds, || self.child.try_wait().unwrap());
         let said = self.rest.take().unwrap().join().unwrap();
-        (status, said + &self.logs.take().unwrap().join().unwrap())
+        self.logging.take().unwrap().join().unwrap();
+        (status, said + &self.logs.lock().unwrap())
+    }
+
+    /// How many lines of its log so far hold these words.
+    pub fn logged(&self, words: &str) -> usize {
+        self.logs.lock().unwrap().lines().filter(|line| line.contains(words)).count()
+    }
+
+    /// Its log so far.
+    pub fn all(&self) -> String {
+        self.logs.lock().unwrap().clone()
+    }
+
+    /// Whether it has not ended.
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
+    /// As a service manager ends it; it goes on until it has finished.
+    pub fn terminate(&self) {
+        self.signal(Signal::TERM);
     }
 
     fn signal(&self, signal: Signal) {
@@ -151,12 +179,33 @@ impl Drop for Up {
     }
 }
 
+/// Keeps what is read, line by line.
+fn keep_lines(from: ChildStderr, into: &Mutex<String>) {
+    let (mut from, mut line) = (BufReader::new(from), Vec::new());
+    while from.read_until(b'\n', &mut line).is_ok_and(|bytes| bytes > 0) {
+        into.lock().unwrap().push_str(&String::from_utf8_lossy(&line));
+        line.clear();
+    }
+}
+
 /// Posts a body; None if there was no answer.
 pub fn post(url: &str, body: &str) -> Option<(u16, Value)> {
+    send(url, None, body)
+}
+
+/// The same under an Idempotency-Key.
+pub fn post_with_key(url: &str, key: &str, body: &str) -> Option<(u16, Value)> {
+    send(url, Some(key), body)
+}
+
+fn send(url: &str, key: Option<&str>, body: &str) -> Option<(u16, Value)> {
     let agent = ureq::Agent::config_builder().http_status_as_error(false).build().new_agent();
     let kind = if body.contains('\n') { "application/x-ndjson" } else { "application/json" };
-    let response = agent.post(format!("{url}/v1/events")).header("content-type", kind).send(body);
-    let mut response = response.ok()?;
+    let mut request = agent.post(format!("{url}/v1/events")).header("content-type", kind);
+    if let Some(key) = key {
+        request = request.header("idempotency-key", key);
+    }
+    let mut response = request.send(body).ok()?;
     let text = response.body_mut().read_to_string().ok()?;
     Some((response.status().as_u16(), serde_json::from_str(&text).unwrap_or(Value::Null)))
 }

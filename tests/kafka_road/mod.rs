@@ -1,14 +1,25 @@
 //! The road on Kafka, its stages as processes that can die. Each test has topics of its own on the broker that all
 //! share, or a broker of its own where that is what dies; each ends with the verifier and an exact count.
 
+mod broker_died;
+mod frozen;
+mod killed;
+mod load;
 mod recovery;
+mod rights;
 mod services;
 mod setup;
+mod stages;
 mod whole;
 
 use std::io::Write;
 
 use crate::harness::broker::Broker;
+
+/// Whether the long forms are asked for, as `tests/run --long` does.
+fn is_long() -> bool {
+    std::env::var("SEALOG_TEST_LONG").is_ok_and(|long| !long.is_empty())
+}
 
 /// Whether this machine can run a broker of the test's own. Where it cannot, that is said loudly; in CI it must.
 fn can_run_a_broker() -> bool {

@@ -68,6 +68,9 @@ fn wrong_settings_are_refused_by_every_stage_and_mended_only_with_yes() {
 fn chains_grow_when_it_is_asked_for_and_every_chain_records_it() {
     let Some(broker) = broker() else { return };
     let deployment = Deployment::made(&broker, 1, &[("app", 2)], QUICK);
+    let up = deployment.start("up");
+    wait_for("it has begun to seal", 30, || (deployment.sealed(0) > 0).then_some(()));
+    assert_eq!(up.stop().0.code(), Some(0));
     let three = [("SEALOG_CHAINS", "3")];
     let config = deployment.config.to_str().unwrap();
     let refused = Up::try_run(&["up", "--config", config], &three).err().expect("it refuses");

@@ -8,6 +8,7 @@ use stream::Lane;
 pub struct TrimmerMetrics {
     trimmed: IntGaugeVec,
     held: IntGaugeVec,
+    pub(super) passes: IntCounter,
     pub(super) failures: IntCounter,
 }
 
@@ -27,9 +28,14 @@ impl TrimmerMetrics {
              position says, or a group, by its name.",
             &["chain", "by"],
         )?;
-        let failures = IntCounter::new("sealog_trimmer_failures_total", "Tries to trim that failed.")?;
-        registry.register(Box::new(failures.clone()))?;
-        Ok(TrimmerMetrics { trimmed, held, failures })
+        let counter = |name: &str, help: &str| {
+            let counter = IntCounter::new(name, help)?;
+            registry.register(Box::new(counter.clone()))?;
+            Ok::<_, prometheus::Error>(counter)
+        };
+        let passes = counter("sealog_trimmer_passes_total", "Looks at all chains that were finished.")?;
+        let failures = counter("sealog_trimmer_failures_total", "Tries to trim that failed.")?;
+        Ok(TrimmerMetrics { trimmed, held, passes, failures })
     }
 
     pub(super) fn trimmed(&self, lane: &Lane, before: u64) {

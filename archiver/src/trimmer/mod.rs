@@ -11,9 +11,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use runtime::{Clock, Deadline, Failure, Stop};
-use schemas::Head;
 use schemas::framing::{Framing, SCHEMA_HEADER, schema_of};
 use schemas::head::head_schema_hash;
+use schemas::{Hash, Head};
 use store::{Notes, Store};
 use stream::{Kind, Lane, Record, Stream, topics};
 use tracing::{debug, info, warn};
@@ -74,6 +74,7 @@ struct Known {
 struct Archived {
     head_offset: u64,
     source_position: u64,
+    source_hash: Hash,
 }
 
 /// Where the groups are in audit.sealed, each for all chains.
@@ -90,7 +91,8 @@ impl Trimmer {
         loop {
             let stopping = stop.wait(EVERY);
             let done = self.positions().and_then(|positions| {
-                chains.iter_mut().try_for_each(|known| self.retry_later(known, &positions))
+                let mut chains = chains.iter_mut().take_while(|_| !stop.is_abandoned());
+                chains.try_for_each(|known| self.retry_later(known, &positions))
             });
             match done {
                 Err(Failure::Retry(why)) => {
@@ -98,7 +100,10 @@ impl Trimmer {
                     say(&mut said, format!("not trimmed, will try again: {why}"));
                 }
                 Err(halt) => return Err(halt),
-                Ok(()) => said = None,
+                Ok(()) => {
+                    self.metrics.passes.inc();
+                    said = None;
+                }
             }
             if stopping {
                 return Ok(());
@@ -146,8 +151,12 @@ impl Trimmer {
             return Ok(());
         };
         // Below the source position less one nothing is read again, whoever opens the chain.
-        if let Some(before) = archived.source_position.checked_sub(1) {
-            self.let_go(&known.events, before, &mut known.events_start)?;
+        let is_known = archived.source_hash != Hash::default();
+        if let Some(before) = archived.source_position.checked_sub(1).filter(|_| is_known) {
+            match self.is_the_source(known, &archived, before)? {
+                true => self.let_go(&known.events, before, &mut known.events_start)?,
+                false => why = why.or_else(|| Some(another_source(&known.events, before))),
+            }
         }
         let due = self.window_start(known, archived.head_offset)?;
         let mut before = due;
@@ -170,6 +179,19 @@ impl Trimmer {
         Ok(())
     }
 
+    /// Whether audit.events is the topic that the cut was made from. An offset in one that was made anew would let go of
+    /// what nobody has sealed.
+    fn is_the_source(&self, known: &Known, archived: &Archived, at: u64) -> Result<bool, Failure> {
+        if known.events_start.is_some_and(|start| start >= at) {
+            return Ok(true);
+        }
+        let Ok(batch) = window::record_at(&*self.stream, &known.events, at)? else { return Ok(false) };
+        let is_it = |record: Record<'_>| {
+            record.offset == at && Hash::of(&[record.value.unwrap_or_default()]) == archived.source_hash
+        };
+        Ok(batch.get(0).is_some_and(is_it))
+    }
+
     /// Takes note of the cut before the archiver's position if it is in the archive. Some: why it is not.
     fn look_at_archive(&self, known: &mut Known, position: Option<u64>) -> Result<Option<String>, Failure> {
         let Some(head_offset) = position.and_then(|position| position.checked_sub(1)) else {
@@ -182,17 +204,18 @@ impl Trimmer {
         // Trimmed further by somebody else already.
         let Ok(batch) = window::record_at(&*self.stream, sealed, head_offset)? else { return Ok(None) };
         let at = batch.get(0).filter(|record| record.offset == head_offset);
-        let head = at.as_ref().and_then(cut_head).ok_or_else(|| {
-            Failure::Halt(format!(
-                "{sealed}: offset {head_offset} is not the Head that ends what is archived. Who has set the position of \
-                 the group {}? Nothing was trimmed",
+        let Some(head) = at.as_ref().and_then(cut_head) else {
+            return Ok(Some(format!(
+                "{sealed}: offset {head_offset} is not the Head that ends what is archived, though the position of the \
+                 group {} says so. Nothing more is trimmed until it archives again",
                 role().group
-            ))
-        })?;
+            )));
+        };
         let is_archived = self.archive_holds(&format!("{}/{}", self.origin, known.chain), &head)?;
         self.metrics.held(known.chain, THE_ARCHIVE, !is_archived);
         if is_archived {
-            known.archived = Some(Archived { head_offset, source_position: head.source_position });
+            let (source_position, source_hash) = (head.source_position, head.source_hash);
+            known.archived = Some(Archived { head_offset, source_position, source_hash });
             return Ok(None);
         }
         Ok(Some(format!(
@@ -249,6 +272,8 @@ impl Trimmer {
                 topics::SEALED,
                 topics::EVENTS
             )),
+            // It was made anew since it was looked at.
+            Kind::OutOfRange { .. } => Failure::Retry(error.to_string()),
             _ => error.into(),
         })?;
         *start = Some(before);
@@ -290,6 +315,13 @@ impl Known {
             None => {}
         }
     }
+}
+
+fn another_source(events: &Lane, at: u64) -> String {
+    format!(
+        "{events}: offset {at} does not hold the event that was sealed last from there, so it is another topic than \
+         before. Nothing of it is trimmed"
+    )
 }
 
 /// Warns, unless it is what was said last.

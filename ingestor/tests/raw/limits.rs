@@ -19,6 +19,8 @@ fn event_of(bytes: usize) -> Vec<u8> {
 }
 
 type Headers<'a> = &'a [(&'a str, Option<&'a [u8]>)];
+/// Key, headers and value of a record.
+type Parts<'a> = (Option<&'a [u8]>, Headers<'a>, &'a [u8]);
 
 fn put_one(memory: &Memory, key: Option<&[u8]>, headers: Headers, value: &[u8]) {
     let mut batch = Batch::new();
@@ -67,7 +69,7 @@ fn whatever_the_key_and_the_headers_weigh_something_is_sealed_and_fits() {
     let (large, half) = (vec![b'k'; room], vec![b'h'; ITEM_BYTES - 100]);
     let (broken, event) = (vec![b'x'; 2 << 20], event_of(ITEM_BYTES));
     let many: Vec<_> = (0..80_000).map(|_| ("h", Some(&b"v"[..]))).collect();
-    let cases: &[(Option<&[u8]>, Headers, &[u8])] = &[
+    let cases: &[Parts] = &[
         (Some(&large), &[], b"{}"),
         (Some(&large), &[], b"x"),
         (None, &[("h", Some(&large))], b"{}"),

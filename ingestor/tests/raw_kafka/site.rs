@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use ingestor::{Ingestor, Limits, Metrics};
 use prometheus::Registry;
-use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use runtime::{Deadline, Failure, Stop, SystemClock};
 use schemas::avro::{Input, to_json};
 use schemas::event::event_shape;
@@ -98,6 +99,30 @@ impl Site {
         }
     }
 
+    /// Where the ingestors stand in partition 0 of a topic, and what they have left beside it.
+    pub fn position_with_mark(&self, topic: &str) -> (i64, String) {
+        let mut list = TopicPartitionList::new();
+        list.add_partition(topic, 0);
+        let found = self.group_client().committed_offsets(list, PATIENCE).unwrap();
+        let found = found.find_partition(topic, 0).unwrap();
+        (found.offset().to_raw().unwrap(), found.metadata().to_owned())
+    }
+
+    /// Sets it, as Kafka's own tools do.
+    pub fn put_position(&self, topic: &str, (offset, beside): (i64, &str)) {
+        let mut list = TopicPartitionList::new();
+        let mut element = list.add_partition(topic, 0);
+        element.set_offset(Offset::Offset(offset)).unwrap();
+        element.set_metadata(beside);
+        self.group_client().commit(&list, CommitMode::Sync).unwrap();
+    }
+
+    fn group_client(&self) -> BaseConsumer {
+        let group = format!("{}{}", self.prefix, ingestor::GROUP);
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", &self.address).set("group.id", group).create().unwrap()
+    }
+
     /// As a process does that starts anew: with a connection of its own.
     pub fn ingestor(&self, id: &str, topics: &[&str]) -> Ingestor {
         Ingestor {
@@ -167,12 +192,14 @@ impl Site {
         thread::scope(|scope| {
             let running = scope.spawn(|| ingestor.run(&stop));
             let deadline = Deadline::after(PATIENCE);
-            while !done() && !running.is_finished() {
-                assert!(!deadline.passed(), "there are {} events", self.events().len());
+            while !done() && !running.is_finished() && !deadline.passed() {
                 stop.wait(Duration::from_millis(5));
             }
+            let late = deadline.passed() && !running.is_finished();
             stop.set();
-            running.join().unwrap()
+            let ended = running.join().unwrap();
+            assert!(!late, "it did not come that far: {ended:?}, {} events", self.events().len());
+            ended
         })
     }
 

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use chainer::{Guard, chain_origin};
-use schemas::Signing;
+use schemas::{Signing, Vkey};
 use store::{Notes, Store};
 use stream::kafka::{Kafka, TopicState};
 use stream::{Stream, topics as lanes};
@@ -171,6 +171,13 @@ fn look_at_raw(findings: &mut Findings, state: &TopicState) {
         }
         Some(found) => {
             findings.right(format_args!("raw topic {}: {} partitions", state.name, found.partitions));
+            if found.settings.is_none() {
+                findings.note(format_args!(
+                    "the raw topic {}: whether it is compacted is not known, for its settings may not be read: grant this \
+                     identity DescribeConfigs on the topic",
+                    state.name
+                ));
+            }
             let setting = |name: &str| found.settings.as_ref()?.get(name)?.value.as_deref();
             if setting("cleanup.policy").is_some_and(|policy| policy.contains("compact")) {
                 findings.wrong(format_args!(
@@ -198,30 +205,32 @@ fn look_at_chain(
         Ok(head) => head,
         Err(failure) => return findings.wrong(format_args!("chain {name}: {failure}")),
     };
-    if let Some(key) = key.filter(|key| key.vkey(&name).to_string() != head.vkey) {
-        findings.wrong(format_args!(
-            "chain {name} is sealed by key {}, but keys.chainer is {}: give the key in force",
-            head.vkey,
-            key.vkey(&name)
-        ));
-    }
-    let archived = archive.map(|archive| Notes::read(archive, &name));
-    let archived = match archived {
-        Some(Err(error)) => return findings.wrong(format_args!("chain {name} in the archive: {error}")),
-        Some(Ok(notes)) => notes.newest,
-        None => None,
+    // Without the key at hand the one in force is what the Head says.
+    let own = match key.map(|key| key.vkey(&name)) {
+        Some(own) => own,
+        None => match Vkey::parse(&head.vkey) {
+            Ok(vkey) => vkey,
+            Err(error) => return findings.wrong(format_args!("chain {name}: its Head's key: {error}")),
+        },
     };
-    let signed = guard.load().ok().flatten();
-    for (known, by) in [(&archived, "the archive"), (&signed, "the guard")] {
-        if let Some(known) = known.as_ref().filter(|known| known.size > head.size()) {
-            findings.wrong(format_args!(
-                "chain {name}: Kafka has {} events, but {by} knows {}: Kafka lost what was committed. See \
-                 docs/OPERATING.md, \"When Kafka is gone\"",
-                head.size(),
-                known.size
+    let Some(archive) = archive else { return };
+    if let Err(failure) = chainer::check_history(&head, &own, guard, archive) {
+        return findings.wrong(format_args!("chain {failure}"));
+    }
+    match chainer::source_fits(kafka, &lanes::events(chain), &head) {
+        Ok(Some(false)) => {
+            return findings.wrong(format_args!(
+                "chain {name}: audit.events is another topic than the one that was sealed from. See \
+                 docs/OPERATING.md, \"When Kafka is gone\""
             ));
         }
+        Ok(_) => {}
+        Err(failure) => return findings.wrong(format_args!("chain {name}: {failure}")),
     }
+    let archived = match Notes::read(archive, &name) {
+        Ok(notes) => notes.newest,
+        Err(error) => return findings.wrong(format_args!("chain {name} in the archive: {error}")),
+    };
     let archived = archived.map_or(0, |archived| archived.size);
     findings.right(format_args!("chain {name}: {} events sealed, {archived} archived", head.size()));
 }

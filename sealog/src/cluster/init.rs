@@ -1,5 +1,6 @@
 //! `sealog init`: topics, key and the first Head of each chain. What is there is left as it is.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
@@ -8,7 +9,7 @@ use runtime::{Clock, SystemClock};
 use schemas::event::Attribute;
 use schemas::framing::SCHEMA_HEADER;
 use schemas::own_act::{CHAINS_GREW, OwnAct};
-use schemas::{derived_id, event_schema_hash};
+use schemas::{Head, Signing, derived_id, event_schema_hash};
 use stream::{Batch, Log, topics as lanes};
 
 use super::Cluster;
@@ -46,29 +47,25 @@ pub fn init(config: &Config, consent: Consent) -> Result<ExitCode> {
         }
     }
 
-    let mut begun_before = Vec::new();
-    for chain in 0..cluster.chains {
-        if !cluster.kafka.last(&lanes::sealed(chain))?.is_empty() {
-            begun_before.push(chain);
-        }
-    }
-    let nothing_sealed = begun_before.is_empty();
-    let (signing, key, key_is_new) = folder.key(config.chainer_key.as_deref(), nothing_sealed)?;
+    let heads = heads(&cluster)?;
+    let (signing, key, key_is_new) = folder.key(config.chainer_key.as_deref(), heads.is_empty())?;
     if key_is_new {
         say(&format!("made key {}: keep a copy, it cannot be made again", key.display()));
     }
-    let grows = !nothing_sealed && begun_before.len() < cluster.chains as usize;
+    // Chains of size 0 have not sealed anything: they are what a first `init` left that died, or a growth that did.
+    let before = heads.values().filter(|head| head.size() > 0).count() as u32;
+    let grows = before > 0 && heads.len() < cluster.chains as usize;
     if grows && !consent.grow {
         bail!(
-            "{} of {} chains have begun: to add the others, stop all stages and run `sealog init --grow`",
-            begun_before.len(),
+            "{before} of {} chains have begun: to add the others, stop all stages and run `sealog init --grow`",
             cluster.chains
         );
     }
+    check_keys(&cluster, &heads, &signing)?;
     if grows {
         // Before the new chains begin: a growth that dies in between is told of again, with the same id.
-        record_growth(&cluster, begun_before.len() as u32)?;
-        say(&format!("recorded on every chain: {} chains become {}", begun_before.len(), cluster.chains));
+        record_growth(&cluster, before)?;
+        say(&format!("recorded on every chain: {before} chains become {}", cluster.chains));
     }
     let guards = folder.folder("guards")?;
     let begun = write_genesis(&cluster.kafka, &*store, &guards, &cluster.origin, cluster.chains, &signing)?;
@@ -108,6 +105,33 @@ fn refuse(findings: &[Finding], consent: Consent) -> Result<()> {
         true => Ok(()),
         false => bail!("what is there differs, and nothing was touched:{}", refused.concat()),
     }
+}
+
+/// The last Heads of those chains that have begun.
+fn heads(cluster: &Cluster) -> Result<BTreeMap<u32, Head>> {
+    let mut heads = BTreeMap::new();
+    for chain in 0..cluster.chains {
+        let lane = lanes::sealed(chain);
+        if !cluster.kafka.last(&lane)?.is_empty() {
+            heads.insert(chain, chainer::last_head(&cluster.kafka, &lane)?);
+        }
+    }
+    Ok(heads)
+}
+
+/// New chains are begun with the key of those that are there.
+fn check_keys(cluster: &Cluster, heads: &BTreeMap<u32, Head>, signing: &Signing) -> Result<()> {
+    for (chain, head) in heads {
+        let name = chain_origin(&cluster.origin, *chain);
+        let own = signing.vkey(&name).to_string();
+        if head.vkey != own {
+            bail!(
+                "{name} is sealed by key {}, but the key here is {own}: give the key in force (keys.chainer)",
+                head.vkey
+            );
+        }
+    }
+    Ok(())
 }
 
 /// Says on every chain, new ones included, that from here on a producer's events may go to another chain.

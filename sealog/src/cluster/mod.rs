@@ -77,7 +77,9 @@ impl Cluster {
         let names: Vec<&str> = required.iter().map(Required::name).collect();
         let states = self.kafka.describe_topics(&names)?;
         let compared = required.iter().zip(&states);
-        Ok(compared.flat_map(|(required, state)| required.compare(state, self.durability)).collect())
+        let findings = compared.flat_map(|(required, state)| required.compare(state, self.durability));
+        let called = |finding: Finding| Finding { called: self.kafka.topic_name(&finding.topic), ..finding };
+        Ok(findings.map(called).collect())
     }
 
     /// An ingestor does not begin without what it is to read.

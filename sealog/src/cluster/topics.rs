@@ -57,6 +57,8 @@ pub struct Required {
 pub struct Finding {
     /// The topic, as Sealog calls it.
     pub topic: String,
+    /// The topic, as Kafka calls it.
+    pub called: String,
     /// What is wrong.
     pub what: Wrong,
 }
@@ -80,7 +82,7 @@ pub enum Wrong {
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let topic = &self.topic;
+        let topic = &self.called;
         match &self.what {
             Wrong::Missing => write!(f, "the topic {topic} is missing: run `sealog init`"),
             Wrong::Unseen => write!(
@@ -185,7 +187,7 @@ impl Required {
     }
 
     fn finding(&self, what: Wrong) -> Finding {
-        Finding { topic: self.name.to_owned(), what }
+        Finding { topic: self.name.to_owned(), called: self.name.to_owned(), what }
     }
 }
 

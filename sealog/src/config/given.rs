@@ -64,6 +64,11 @@ impl Given {
         self.values.keys().cloned().collect()
     }
 
+    /// Whether any key was given that begins like this.
+    pub fn names(&self, prefix: &str) -> bool {
+        self.values.keys().any(|key| key.starts_with(prefix))
+    }
+
     fn flatten(&mut self, prefix: &str, table: toml::Table) {
         for (name, value) in table {
             let key = if prefix.is_empty() { name } else { format!("{prefix}.{name}") };

@@ -41,6 +41,7 @@ const MAX_PREFIX_CHARS: usize = 100;
 
 impl Kafka {
     pub(super) fn read(given: &mut Given) -> Result<Option<Kafka>> {
+        let is_given = given.names("kafka.");
         let brokers = given.text("kafka.brokers")?;
         let durability = match given.word("kafka.durability", &[REPLICATED, SINGLE_BROKER])? {
             SINGLE_BROKER => Durability::SingleBroker,
@@ -57,7 +58,7 @@ impl Kafka {
             properties: given.table("kafka.properties")?,
         };
         if brokers.is_none() {
-            if !kafka.raw_topics.is_empty() || !kafka.properties.is_empty() || !kafka.prefix.is_empty() {
+            if is_given {
                 bail!("kafka.brokers is missing: give host:port, or leave [kafka] out to run embedded");
             }
             return Ok(None);

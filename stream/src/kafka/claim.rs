@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{CommitMode, Consumer, ConsumerGroupMetadata};
+use rdkafka::error::KafkaError;
 use runtime::Deadline;
 
 use super::feed::{Feed, listed};
@@ -104,27 +105,34 @@ impl KafkaClaim {
         }
     }
 
+    /// The positions as Kafka is told of them, each with its mark.
+    fn listed(&mut self, positions: &[(Lane, u64)]) -> Result<TopicPartitionList> {
+        let (intake, _) = self.alive()?;
+        let refused = |lane: &Lane, offset: u64, e: KafkaError| {
+            Error::caused(Kind::Refused, format!("{offset} is no position in {lane}"), e)
+        };
+        let mut list = TopicPartitionList::with_capacity(positions.len().max(1));
+        for (lane, offset) in positions {
+            let Some((place, position)) = intake.position(lane, *offset) else {
+                return Err(self.not_ours(lane));
+            };
+            position.put(&mut list, place).map_err(|e| refused(place, *offset, e))?;
+        }
+        // Without one, one is repeated, so that the group keeps out who has lost the lanes even then.
+        if let Some((place, position)) = intake.any_position().filter(|_| positions.is_empty()) {
+            position.put(&mut list, place).map_err(|e| refused(place, position.offset, e))?;
+        }
+        Ok(list)
+    }
+
     fn try_commit(&mut self, outputs: &Batch, positions: &[(Lane, u64)]) -> Result<()> {
         let (intake, group) = self.alive()?;
         check_sizes(outputs)?;
         if outputs.is_empty() && positions.is_empty() {
             return Ok(());
         }
-        let mut list = TopicPartitionList::with_capacity(positions.len().max(1));
-        for (lane, offset) in positions {
-            let Some((place, position)) = intake.position(lane, *offset) else {
-                return Err(self.not_ours(lane));
-            };
-            position
-                .put(&mut list, place)
-                .map_err(|e| Error::caused(Kind::Refused, format!("{offset} is no position in {lane}"), e))?;
-        }
-        // Without one, one is repeated, so that the group keeps out who has lost the lanes even then.
-        if let Some((place, position)) = intake.any_position().filter(|_| positions.is_empty()) {
-            position.put(&mut list, place).map_err(|e| {
-                Error::caused(Kind::Refused, format!("{} is no position in {place}", position.offset), e)
-            })?;
-        }
+        let had_position = intake.with_position(positions);
+        let list = self.listed(positions)?;
         if self.is_reader {
             if !outputs.is_empty() {
                 return Err(Error::new(Kind::Refused, "a reader has no outputs"));
@@ -138,7 +146,9 @@ impl KafkaClaim {
             let names = listed(self.hold.lanes.iter());
             return Err(Error::new(Kind::Lost, format!("{names} is another owner's now")));
         };
-        producer.commit(outputs, &list, read_as).map_err(|Failed { error, fenced }| {
+        let check =
+            || self.intake.iter().try_for_each(|intake| intake.check_positions(&group, &had_position));
+        producer.commit(outputs, (&list, read_as), check).map_err(|Failed { error, fenced }| {
             if fenced {
                 self.holds.set_fenced();
             }
@@ -170,7 +180,11 @@ impl Claim for KafkaClaim {
         self.try_commit(outputs, positions).map_err(|error| match error.kind() {
             Kind::TooLarge => error,
             _ => self.end(error),
-        })
+        })?;
+        if let (Some(intake), Some(group)) = (&mut self.intake, self.group.upgrade()) {
+            intake.committed(&group);
+        }
+        Ok(())
     }
 }
 

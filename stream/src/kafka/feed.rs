@@ -62,6 +62,11 @@ impl Feed {
         Ok(Feed { consumer: Arc::new(consumer), settings, ear: ear.clone(), whole, turns: Mutex::default() })
     }
 
+    /// Whether its claim covers all lanes.
+    pub fn is_whole(&self) -> bool {
+        self.whole
+    }
+
     /// Takes the client's events. Where its queue has the records too, their reader takes both.
     pub fn serve(&self) {
         let turn = self.whole.then(|| self.turn(&None).1);

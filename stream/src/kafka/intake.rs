@@ -7,22 +7,28 @@
 //! A lane that starts where its group stands is fetched from one record earlier, and that record is compared with the
 //! mark beside the position: it is the one thing that tells a topic from its successor of the same name.
 
-use std::collections::BTreeMap;
+mod inlets;
+mod successors;
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rdkafka::consumer::base_consumer::PartitionQueue;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
-use rdkafka::message::{BorrowedMessage, Message};
 use runtime::Deadline;
 
 use super::failure::Ear;
 use super::feed::{Feed, Turn, listed};
 use super::group::GroupConsumer;
-use super::mark::Mark;
-use super::positions::{Committed, committed};
+use super::known::Known;
+use super::positions::Committed;
 use super::records::Room;
-use crate::{Batch, Error, Kind, Lane, Result};
+use crate::{Batch, Error, Kind, Lane, Result, topics};
+use inlets::{At, Inlet, Inlets};
+
+/// What to do about a topic that is not the one that was read.
+const REMEDY: &str =
+    "Give the new topic another name, or set the group's position to where reading is to begin";
 
 /// See the module's text.
 pub(super) struct Intake {
@@ -36,35 +42,14 @@ pub(super) struct Intake {
     queue: Option<PartitionQueue<Ear>>,
     /// The group's name, to Kafka.
     group: String,
+    /// Whether this is a claim over topics of others, who may delete them.
+    is_foreign: bool,
+    /// The topics that the group has read.
+    known: Known,
+    /// Whether it has got a position in a lane where it had none.
+    has_news: bool,
     /// Dropped after the queue, which must not be the last to hold the client.
     feed: Arc<Feed>,
-}
-
-/// The lanes, sorted.
-struct Inlets {
-    all: Vec<Inlet>,
-    by_name: BTreeMap<String, BTreeMap<i32, usize>>,
-}
-
-struct Inlet {
-    lane: Lane,
-    /// The same as Kafka knows it.
-    place: Lane,
-    at: At,
-    /// What was committed last, or where it was started.
-    stands: Option<Committed>,
-    /// Behind the last record that was taken.
-    taken: Option<Committed>,
-}
-
-#[derive(Clone, Copy)]
-enum At {
-    /// Nobody has said.
-    Unknown,
-    /// To be begun here. The bounds are those when it was last looked.
-    Due { from: u64, bounds: Option<(u64, u64)> },
-    /// Fetched. `next` is given out next; the record before it must have the mark, if there is one.
-    Open { next: u64, expected: Option<Mark> },
 }
 
 impl Intake {
@@ -72,27 +57,27 @@ impl Intake {
     pub fn new(feed: Arc<Feed>, group: String, lanes: &[Lane]) -> Intake {
         let places: Vec<Lane> = lanes.iter().map(|lane| feed.settings.names.lane(lane)).collect();
         let (number, turn) = feed.turn_for(&places);
-        let mut by_name: BTreeMap<String, BTreeMap<i32, usize>> = BTreeMap::new();
-        for (n, place) in places.iter().enumerate() {
-            by_name.entry(place.topic.to_string()).or_default().insert(place.partition as i32, n);
+        Intake {
+            inlets: Inlets::new(lanes, places),
+            spare: Batch::new(),
+            number,
+            turn,
+            has_begun: false,
+            queue: None,
+            group,
+            is_foreign: feed.is_whole() && lanes.iter().all(|lane| !topics::is_own(&lane.topic)),
+            known: Known::default(),
+            has_news: false,
+            feed,
         }
-        let inlet = |(lane, place): (&Lane, Lane)| Inlet {
-            lane: lane.clone(),
-            place,
-            at: At::Unknown,
-            stands: None,
-            taken: None,
-        };
-        let all = lanes.iter().zip(places).map(inlet).collect();
-        let inlets = Inlets { all, by_name };
-        Intake { inlets, spare: Batch::new(), number, turn, has_begun: false, queue: None, group, feed }
     }
 
     /// `Claim::start_at`. False if the lane is none of these.
     pub fn start_at(&mut self, lane: &Lane, from: u64) -> bool {
         let Some(inlet) = self.inlets.get_mut(lane) else { return false };
         let bounds = match inlet.at {
-            At::Due { bounds, .. } => bounds,
+            // A lane may have grown since.
+            At::Due { bounds, .. } => bounds.filter(|(start, end)| (*start..=*end).contains(&from)),
             At::Unknown | At::Open { .. } => None,
         };
         inlet.at = At::Due { from, bounds };
@@ -171,20 +156,19 @@ impl Intake {
 
     /// For the lanes that are begun for the first time: whether they start where the group stands.
     fn ask_positions(&mut self, group: &GroupConsumer) -> Result<()> {
-        let mut inlets: Vec<&mut Inlet> =
-            self.inlets.all.iter_mut().filter(|inlet| inlet.stands.is_none()).collect();
-        if inlets.is_empty() {
+        let new = |inlet: &&mut Inlet| inlet.stands.is_none();
+        let places: Vec<Lane> =
+            self.inlets.all.iter_mut().filter(new).map(|inlet| inlet.place.clone()).collect();
+        if places.is_empty() {
             return Ok(());
         }
-        let places: Vec<Lane> = inlets.iter().map(|inlet| inlet.place.clone()).collect();
-        let found = committed(group, &places, self.feed.settings.patience).map_err(|e| {
-            self.feed.ear.explain(format!("the positions of the group {} were not read", self.group), e)
-        })?;
-        for (inlet, found) in inlets.iter_mut().zip(found) {
+        let found = self.positions_of(group, &places)?;
+        for (inlet, found) in self.inlets.all.iter_mut().filter(new).zip(found) {
             let At::Due { from, .. } = inlet.at else { continue };
+            inlet.has_position = found.is_some();
             inlet.stands = found.filter(|found| found.offset == from);
         }
-        Ok(())
+        if self.is_foreign { self.check_topics(group) } else { Ok(()) }
     }
 
     /// Adds the next records, as far as there is room, waiting until the deadline for a first one. `OutOfRange` only if
@@ -263,15 +247,7 @@ impl Intake {
 
     /// Remembers the last record of each lane, among those from `first` on, for the position behind it.
     pub fn keep_marks(&mut self, batch: &Batch, first: usize) {
-        let mut records = (first..batch.len()).filter_map(|n| batch.get(n)).peekable();
-        while let Some(record) = records.next() {
-            // Records of one lane mostly come one behind the other.
-            if records.peek().is_none_or(|next| next.lane_id != record.lane_id)
-                && let Some(inlet) = self.inlets.get_mut(record.lane)
-            {
-                inlet.taken = Some(Committed { offset: record.offset + 1, mark: Some(Mark::of(&record)) });
-            }
-        }
+        self.inlets.keep_marks(batch, first);
     }
 
     /// The position as it is to be committed, with the lane as Kafka knows it. None if the lane is none of these.
@@ -280,6 +256,7 @@ impl Intake {
         let mark = inlet.taken.filter(|taken| taken.offset == offset).and_then(|taken| taken.mark);
         let position = Committed { offset, mark };
         inlet.stands = Some(position);
+        self.has_news |= !std::mem::replace(&mut inlet.has_position, true);
         Some((&inlet.place, position))
     }
 
@@ -298,47 +275,5 @@ impl Drop for Intake {
             // Fails only when the client is at its end, and then it reads nothing anyway.
             let _ = self.feed.leave_all(&mut turn);
         }
-    }
-}
-
-impl Inlets {
-    fn get_mut(&mut self, lane: &Lane) -> Option<&mut Inlet> {
-        let at = self.all.binary_search_by(|inlet| inlet.lane.cmp(lane)).ok()?;
-        self.all.get_mut(at)
-    }
-
-    fn due(&self) -> impl Iterator<Item = &Inlet> {
-        self.all.iter().filter(|inlet| matches!(inlet.at, At::Due { .. }))
-    }
-
-    /// Gives the message out, unless it is the one that only its mark is wanted of.
-    fn receive(
-        &mut self,
-        message: &BorrowedMessage,
-        into: &mut Batch,
-        spare: &mut Batch,
-        room: &mut Room,
-    ) -> Result<()> {
-        let number = self.by_name.get(message.topic()).and_then(|lanes| lanes.get(&message.partition()));
-        let Some(inlet) = number.and_then(|n| self.all.get_mut(*n)) else { return Ok(()) };
-        let At::Open { next, expected } = &mut inlet.at else { return Ok(()) };
-        let offset = message.offset() as u64;
-        if let Some(expected) = expected.take()
-            && offset + 1 == *next
-            && Mark::of_message(message) != expected
-        {
-            let Lane { topic, partition } = &inlet.place;
-            let what = format!(
-                "{topic}/{partition} is not the lane that was read up to {next}: another record stands before that \
-                 position now, so the topic was deleted and made anew, or has lost records. Give the new topic another \
-                 name, or set the group's position to where reading is to begin"
-            );
-            return Err(Error::new(Kind::Refused, what).at(&inlet.lane));
-        }
-        if offset >= *next {
-            *next = offset + 1;
-            room.add(into, spare, &inlet.lane, message);
-        }
-        Ok(())
     }
 }

@@ -130,15 +130,16 @@ impl KafkaMember {
     }
 }
 
-/// The role with Kafka's names. A chain's fence is its origin, which nobody else has.
+/// The role with Kafka's names.
 fn as_kafka_knows_it(role: &Role, settings: &Settings) -> Role {
     let names = &settings.names;
     Role {
         group: names.group(&role.group).into_owned(),
         sources: role.sources.iter().map(|topic| names.topic(topic).into_owned()).collect(),
         fence: match &role.fence {
-            Fence::Whole(id) => Fence::Whole(names.whole_fence(id)),
-            other => other.clone(),
+            Fence::Whole(id) => Fence::Whole(names.fence(id)),
+            Fence::PerLane(id) => Fence::PerLane(names.fence(id)),
+            Fence::Reader => Fence::Reader,
         },
     }
 }

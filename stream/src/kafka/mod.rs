@@ -14,8 +14,13 @@
 //! read before it): that claim is won again.
 //!
 //! Group and reading are two clients. The one that is in the group fetches nothing; the other is assigned by hand
-//! from the offset that `start_at` names, with a queue of its own for each lane, so that claims can be read on
-//! threads of their own, none delays another, and a read that fails leaves the group alone.
+//! from the offset that `start_at` names, so that a read that fails leaves the group alone. A claim on one lane has a
+//! queue of its own: claims can be read on threads of their own, and none delays another. A claim over all lanes has one
+//! queue for all of them, so that its memory does not grow with their number.
+//!
+//! A position stands with a *mark* of the record before it. And which topics of others a group has read is remembered
+//! in one place, for Kafka forgets positions with their topic: metadata of a position of the group in `audit.events/0`,
+//! which it does not read. (Tools that list the group show it, with a lag that means nothing.)
 //!
 //! Visible is what a broker has marked as committed, milliseconds after the commit was acknowledged. `Log::last` may
 //! miss a commit that other processes made in that time; after a claim has been won there is none. And records of one
@@ -24,8 +29,8 @@
 //! *Threads*: a librdkafka client has one of its own, one a broker, and one or two for coordinators and the first
 //! contact. A member has two clients, each claim with outputs one more; `append`, `read` and `last` have one each from
 //! their first use on (`read` two, if lanes are read in turn). *Memory*: a lane that is read queues 8 MiB and at most
-//! one answer of 2 MiB more, or one larger record; a commit in work has its records twice; appends under way hold
-//! 64 MiB together.
+//! one answer of 2 MiB more, or one larger record; a claim over all lanes 8 MiB for them together, and one answer of
+//! 16 MiB more from each broker; a commit in work has its records twice; appends under way hold 64 MiB together.
 
 mod admin;
 mod append;
@@ -36,6 +41,7 @@ mod feed;
 mod group;
 mod hold;
 mod intake;
+mod known;
 mod mark;
 mod member;
 mod names;
@@ -51,8 +57,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::RDKafkaErrorCode as Code;
 use rdkafka::{Offset, TopicPartitionList};
-use runtime::Deadline;
+use runtime::{Deadline, Stop};
 
 pub use admin::Topic;
 use append::Appender;
@@ -130,7 +137,7 @@ impl Kafka {
                 return Err(ear.timeout(format!("no broker answered at {brokers}")));
             }
         }
-        let readers = Readers::new(Arc::clone(&settings), ear.clone());
+        let readers = Readers::new(Arc::clone(&settings), ear.of_no_group());
         let positions = Positions::new(Arc::clone(&settings), ear.clone());
         Ok(Kafka { settings, ear, appender: Mutex::new(None), readers, positions })
     }
@@ -197,6 +204,9 @@ fn partition(lane: &Lane, offset: Offset) -> TopicPartitionList {
     list
 }
 
+/// How long leaders are given to be known before they are asked for again.
+const SETTLE: Duration = Duration::from_millis(50);
+
 /// What the lane holds: its first offset, and one past the last that is committed for sure.
 fn bounds<C: rdkafka::consumer::ConsumerContext>(
     consumer: &BaseConsumer<C>,
@@ -204,10 +214,22 @@ fn bounds<C: rdkafka::consumer::ConsumerContext>(
     lane: &Lane,
     patience: Duration,
 ) -> Result<(u64, u64)> {
-    let (start, end) = consumer
-        .fetch_watermarks(&lane.topic, lane.partition as i32, patience)
-        .map_err(|e| ear.explain(format!("the bounds of {lane} were not read"), e))?;
-    Ok((start.max(0) as u64, end.max(0) as u64))
+    let deadline = Deadline::after(patience);
+    loop {
+        let error = match consumer.fetch_watermarks(&lane.topic, lane.partition as i32, deadline.left()) {
+            Ok((start, end)) => return Ok((start.max(0) as u64, end.max(0) as u64)),
+            Err(error) => error,
+        };
+        // A partition that was made a moment ago, or whose leader has just died.
+        let settles = matches!(
+            error.rdkafka_error_code(),
+            Some(Code::NotLeaderForPartition | Code::LeaderNotAvailable)
+        );
+        if !settles || deadline.left() < SETTLE {
+            return Err(ear.explain(format!("the bounds of {lane} were not read"), error));
+        }
+        Stop::new().wait(SETTLE);
+    }
 }
 
 /// The error for an offset that is outside the bounds.

@@ -40,8 +40,8 @@ impl Names {
         self.prefixed(group, group.starts_with(OWN_GROUPS))
     }
 
-    /// Under which id a claim over all lanes is fenced. (An origin is the only one of its name without a prefix.)
-    pub fn whole_fence(&self, id: &str) -> String {
+    /// Under which name claims are fenced.
+    pub fn fence(&self, id: &str) -> String {
         format!("{}{id}", self.prefix)
     }
 
@@ -92,7 +92,7 @@ mod tests {
         assert_eq!((names.back("acme.audit.events"), names.back("acme.app")), ("audit.events", "acme.app"));
         // Another installation's, which nobody here has a name for.
         assert_eq!(names.back("other.audit.events"), "other.audit.events");
-        assert_eq!(names.whole_fence("host-1"), "acme.host-1");
+        assert_eq!(names.fence("host-1"), "acme.host-1");
     }
 
     #[test]

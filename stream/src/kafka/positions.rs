@@ -30,13 +30,23 @@ pub(super) struct Committed {
 impl Committed {
     /// Adds it to what is to be committed for `lane`, which is as Kafka knows it.
     pub fn put(self, list: &mut TopicPartitionList, lane: &Lane) -> Result<(), KafkaError> {
-        let mut element = list.add_partition(&lane.topic, lane.partition as i32);
-        element.set_offset(Offset::Offset(self.offset as i64))?;
-        if let Some(mark) = self.mark {
-            element.set_metadata(mark.text());
-        }
-        Ok(())
+        put(list, lane, self.offset, self.mark.map(Mark::text).as_deref())
     }
+}
+
+/// Adds a position to what is to be committed, with what is to stand beside it.
+pub(super) fn put(
+    list: &mut TopicPartitionList,
+    lane: &Lane,
+    offset: u64,
+    beside: Option<&str>,
+) -> Result<(), KafkaError> {
+    let mut element = list.add_partition(&lane.topic, lane.partition as i32);
+    element.set_offset(Offset::Offset(offset as i64))?;
+    if let Some(beside) = beside {
+        element.set_metadata(beside);
+    }
+    Ok(())
 }
 
 /// What the group of `client` has committed for each of `lanes`, which are as Kafka knows them.
@@ -45,17 +55,28 @@ pub(super) fn committed<C: ConsumerContext>(
     lanes: &[Lane],
     patience: Duration,
 ) -> Result<Vec<Option<Committed>>, KafkaError> {
+    let with_mark = |(offset, beside): (u64, String)| Committed { offset, mark: Mark::parse(&beside) };
+    let found = committed_as_it_stands(client, lanes, patience)?;
+    Ok(found.into_iter().map(|position| position.map(with_mark)).collect())
+}
+
+/// The same, with whatever stands beside each position.
+pub(super) fn committed_as_it_stands<C: ConsumerContext>(
+    client: &BaseConsumer<C>,
+    lanes: &[Lane],
+    patience: Duration,
+) -> Result<Vec<Option<(u64, String)>>, KafkaError> {
     let mut asked = TopicPartitionList::with_capacity(lanes.len());
-    lanes.iter().for_each(|lane| drop(asked.add_partition(&lane.topic, lane.partition as i32)));
+    for lane in lanes {
+        asked.add_partition(&lane.topic, lane.partition as i32);
+    }
     let found = client.committed_offsets(asked, patience)?;
     let position = |element: &TopicPartitionListElem| {
         element.error()?;
+        // rdkafka panics at metadata that is no text, and anyone in the group may have left some.
+        let beside = || catch_unwind(AssertUnwindSafe(|| element.metadata().to_owned())).unwrap_or_default();
         Ok(match element.offset() {
-            // rdkafka panics at metadata that is no text, and anyone in the group may have left some.
-            Offset::Offset(offset) => Some(Committed {
-                offset: offset as u64,
-                mark: catch_unwind(AssertUnwindSafe(|| Mark::parse(element.metadata()))).ok().flatten(),
-            }),
+            Offset::Offset(offset) => Some((offset as u64, beside())),
             _ => None,
         })
     };

@@ -12,6 +12,7 @@ use rdkafka::message::DeliveryResult;
 use rdkafka::producer::{BaseProducer, Producer, ProducerContext};
 use runtime::{Deadline, Stop};
 
+use super::EVENTS_TO_HEAR;
 use super::failure::{Ear, is_fenced};
 use super::records::outgoing;
 use super::settings::Settings;
@@ -85,13 +86,14 @@ impl Transactions {
         Ok(Transactions { producer, id: id.to_owned(), ear: ear.clone(), settings: Arc::clone(settings) })
     }
 
-    /// All of `outputs` and `positions`, or nothing of either. After an error drop the producer: what it left open
-    /// ends with the next one under its id.
+    /// All of `outputs` and `positions`, or nothing of either, and nothing if `check` says no: it is asked while the
+    /// records are on their way. After an error drop the producer: what it left open ends with the next one under its
+    /// id.
     pub fn commit(
         &self,
         outputs: &Batch,
-        positions: &TopicPartitionList,
-        read_as: &ConsumerGroupMetadata,
+        (positions, read_as): (&TopicPartitionList, &ConsumerGroupMetadata),
+        check: impl FnOnce() -> Result<()>,
     ) -> Result<(), Failed> {
         let deadline = Deadline::after(self.settings.patience);
         let topics = self.settings.names.topics_of(outputs);
@@ -99,6 +101,7 @@ impl Transactions {
         for record in outputs.iter() {
             self.send(&record, &topics[record.lane_id.index()], &deadline)?;
         }
+        check().map_err(|error| Failed { error, fenced: false })?;
         if positions.count() > 0 {
             self.producer
                 .send_offsets_to_transaction(positions, read_as, deadline.left())
@@ -163,6 +166,8 @@ impl Transactions {
     }
 
     fn failed(&self, step: &str, cause: KafkaError) -> Failed {
+        // What was refused, and on which topic, is said in events that nobody may have asked for yet.
+        (0..EVENTS_TO_HEAR).for_each(|_| self.producer.poll(Duration::ZERO));
         // A record that failed because of the fence says only that it was purged; the client knows more.
         let fatal = self.producer.client().fatal_error().map(|(code, _)| code);
         let code = cause.rdkafka_error_code();
@@ -170,9 +175,16 @@ impl Transactions {
         let what = format!("the transaction of {} did not {step}", self.id);
         let error = if fenced {
             Error::caused(Kind::Lost, format!("{what}: another owner has begun under this id"), cause)
+        } else if code.is_some_and(is_of_the_past) {
+            Error::caused(Kind::Lost, format!("{what}: the group has shared its lanes anew"), cause)
         } else {
             self.ear.explain(what, cause)
         };
         Failed { error, fenced }
     }
+}
+
+/// Whether the group has had a rebalance since the batch was read.
+fn is_of_the_past(code: Code) -> bool {
+    matches!(code, Code::IllegalGeneration | Code::UnknownMemberId | Code::RebalanceInProgress)
 }

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use runtime::{Failure, Stop, SystemClock};
 
 use crate::memory::Memory;
-use crate::{Error, Fence, Groups, Kind, Lane, Member, Result, Role, run_claims};
+use crate::{Batch, Claim, Error, Fence, Groups, Kind, Lane, Limit, Member, Result, Role, run_claims};
 
 /// A broker that never answers.
 #[derive(Default)]
@@ -92,6 +93,63 @@ fn work_that_fails_and_then_succeeds_is_done_and_lost_work_is_for_others_to_fini
         })
     });
     assert_eq!(result, Ok(()));
+}
+
+/// A group that gives these partitions in one claim, then those in the next.
+struct Given(Vec<Vec<u32>>);
+
+impl Groups for Given {
+    fn join(&self, _: &Role) -> Result<Box<dyn Member>> {
+        Ok(Box::new(Given(self.0.iter().rev().cloned().collect())))
+    }
+
+    fn positions(&self, _: &str, lanes: &[Lane]) -> Result<Vec<Option<u64>>> {
+        Ok(vec![None; lanes.len()])
+    }
+}
+
+impl Member for Given {
+    fn poll(&mut self, _: Duration) -> Result<Option<Box<dyn Claim>>> {
+        let lanes = self.0.pop().map(|claim| claim.iter().map(|n| Lane::new("in", *n)).collect::<Vec<_>>());
+        Ok(lanes.map(|lanes| Box::new(Lanes(lanes)) as Box<dyn Claim>))
+    }
+}
+
+struct Lanes(Vec<Lane>);
+
+impl Claim for Lanes {
+    fn lanes(&self) -> &[Lane] {
+        &self.0
+    }
+
+    fn start_at(&mut self, _: &Lane, _: u64) -> Result<()> {
+        Ok(())
+    }
+
+    fn take(&mut self, _: &mut Batch, _: Limit, _: Duration) -> Result<()> {
+        Ok(())
+    }
+
+    fn commit(&mut self, _: &Batch, _: &[(Lane, u64)]) -> Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn what_a_claim_over_all_lanes_failed_with_is_old_news_once_there_is_another() {
+    let result = |fence: Fence| {
+        let stop = Stop::new();
+        stop.set();
+        let given = Given(vec![vec![1, 3], vec![0, 1, 2, 3], vec![2]]);
+        run_claims(&given, &Role { fence, ..role() }, &stop, |claim| match claim.lanes() {
+            [first, third] if (first.partition, third.partition) == (1, 3) => {
+                Err(Failure::Retry("the group has changed".into()))
+            }
+            _ => Ok(()),
+        })
+    };
+    assert_eq!(result(Fence::Whole("one".into())), Ok(()));
+    assert_eq!(result(Fence::Reader), Err(Failure::Retry("the group has changed".into())));
 }
 
 #[test]

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a broken promise ends the test with a sentence")]
 
 mod fences;
+mod installations;
 #[path = "../../../tests/harness/broker.rs"]
 mod own_broker;
 mod records;
@@ -19,8 +20,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use rdkafka::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::producer::{BaseProducer, Producer};
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use runtime::Deadline;
 use stream::conformance::{CASES, Case, Fixture, Ground};
 use stream::kafka::{Kafka, MAX_MESSAGE_BYTES, Options, Topic};
@@ -89,6 +91,29 @@ impl Site {
 
     fn lane(&self, what: &str) -> Lane {
         Lane::new(&self.topic(what, 1), 0)
+    }
+
+    /// A client in a group's name that is not in it.
+    fn bystander(&self, group: &str) -> BaseConsumer {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", &self.broker).set("group.id", group).create().unwrap()
+    }
+
+    /// What stands beside a group's position.
+    fn beside_position(&self, group: &str, lane: &Lane) -> String {
+        let mut list = TopicPartitionList::new();
+        list.add_partition(&lane.topic, lane.partition as i32);
+        let found = self.bystander(group).committed_offsets(list, PATIENCE).unwrap();
+        found.elements()[0].metadata().to_owned()
+    }
+
+    /// Sets a group's position while nobody is in the group.
+    fn put_position(&self, group: &str, lane: &Lane, offset: i64, beside: &str) {
+        let mut list = TopicPartitionList::new();
+        let mut element = list.add_partition(&lane.topic, lane.partition as i32);
+        element.set_offset(Offset::Offset(offset)).unwrap();
+        element.set_metadata(beside);
+        self.bystander(group).commit(&list, CommitMode::Sync).unwrap();
     }
 
     /// A producer that does not keep our rules.

@@ -1,0 +1,192 @@
+//! What an answer that is no success means: whether to ask again, and what to tell the caller.
+
+use std::error::Error as StdError;
+
+use aws_credential_types::provider::error::CredentialsError;
+use aws_sdk_s3::config::http::HttpResponse;
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::operation::RequestId;
+
+use crate::{Error, Kind};
+
+/// What follows from a request that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Meaning {
+    /// The same request may work later. Whether it was done is unknown.
+    Again,
+    /// 412: what is there is not what the request was made for.
+    Precondition,
+    /// There is no such object, or no such version.
+    Missing,
+    /// There is no such bucket.
+    NoBucket,
+    /// 416: the range begins behind the object's end.
+    Range,
+    /// The server does not know what was asked, or the bucket has none of it.
+    Unknown,
+    /// Asking again cannot help.
+    Refused,
+}
+
+/// A request that failed.
+#[derive(Debug)]
+pub(super) struct Fault {
+    pub(super) meaning: Meaning,
+    /// S3's name for it, or what stands for one.
+    pub(super) code: String,
+    said: String,
+    /// How often it was asked.
+    tries: u32,
+}
+
+impl Fault {
+    /// Worth another try; `said` says what happened.
+    pub(super) fn again(said: impl Into<String>) -> Fault {
+        Fault { meaning: Meaning::Again, code: String::new(), said: said.into(), tries: 1 }
+    }
+
+    /// An answer that the server gives, and may not.
+    pub(super) fn refused(said: impl Into<String>) -> Fault {
+        Fault { meaning: Meaning::Refused, ..Fault::again(said) }
+    }
+
+    /// Met again and again.
+    pub(super) fn after(self, tries: u32) -> Fault {
+        Fault { tries, ..self }
+    }
+
+    /// As an error of the seam. `doing` says what failed: "reading".
+    pub(super) fn into_error(self, key: &str, doing: &str) -> Error {
+        let Fault { meaning, code, said, tries } = self;
+        let advice = advice(&code, meaning);
+        match meaning {
+            Meaning::Again => {
+                Error::new(Kind::Away, key, format!("{doing} failed, asked {tries} times, {advice}: {said}"))
+            }
+            Meaning::Missing => Error::new(Kind::Missing, key, "there is no such object"),
+            Meaning::Precondition => {
+                Error::new(Kind::Changed, key, "it is not what was expected: read it again")
+            }
+            _ => Error::new(Kind::Refused, key, format!("{doing} was refused, {advice}: {said}")),
+        }
+    }
+}
+
+impl<E> From<SdkError<E, HttpResponse>> for Fault
+where
+    E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
+{
+    fn from(error: SdkError<E, HttpResponse>) -> Fault {
+        let status = error.raw_response().map(|response| response.status().as_u16());
+        let code = error.code().unwrap_or_default().to_owned();
+        match (&error, status) {
+            (SdkError::ServiceError(_), Some(status)) => {
+                let meaning = meaning(status, &code);
+                let message = error.message().unwrap_or("no reason was given");
+                let request = error.request_id().map(|id| format!(", request {id}")).unwrap_or_default();
+                let named = if code.is_empty() { String::new() } else { format!("{code}: ") };
+                Fault {
+                    meaning,
+                    said: format!("{named}{message} (status {status}{request})"),
+                    code,
+                    tries: 1,
+                }
+            }
+            // Cut, or no answer of S3.
+            _ => match chain(&error) {
+                (said, true) => {
+                    Fault { meaning: Meaning::Refused, code: NO_CREDENTIALS.into(), said, tries: 1 }
+                }
+                (said, false) => Fault::again(said),
+            },
+        }
+    }
+}
+
+/// Stands where S3 has no word: the request was never sent.
+const NO_CREDENTIALS: &str = "CredentialsNotLoaded";
+
+/// The error and all below it as one line, and whether it is that there are no credentials, and will be none.
+fn chain(error: &(dyn StdError + 'static)) -> (String, bool) {
+    let mut said: Vec<String> = Vec::new();
+    let (mut next, mut is_for_good) = (Some(error), false);
+    while let Some(error) = next {
+        is_for_good |= matches!(
+            error.downcast_ref(),
+            Some(CredentialsError::CredentialsNotLoaded(_) | CredentialsError::InvalidConfiguration(_))
+        );
+        let text = error.to_string();
+        if said.last() != Some(&text) {
+            said.push(text);
+        }
+        next = error.source();
+    }
+    (said.join(": "), is_for_good)
+}
+
+/// By the code where S3 gives one, for a HEAD has none; then by the status. What is unknown is to be tried again if the
+/// server is at fault, and refused if we are.
+fn meaning(status: u16, code: &str) -> Meaning {
+    match code {
+        "NoSuchBucket" => return Meaning::NoBucket,
+        // Of a write: somebody else's is under way.
+        "ConditionalRequestConflict" | "OperationAborted" => return Meaning::Again,
+        // The body came in parts or not as it was sent.
+        "RequestTimeout" | "BadDigest" | "IncompleteBody" | "XAmzContentSHA256Mismatch" => {
+            return Meaning::Again;
+        }
+        // The clock can be set right, and credentials be renewed, while we wait.
+        "RequestTimeTooSkewed" | "RequestExpired" | "ExpiredToken" | "ExpiredTokenException" => {
+            return Meaning::Again;
+        }
+        "SlowDown" | "SlowDownRead" | "SlowDownWrite" | "TooManyRequests" => return Meaning::Again,
+        "NotImplemented" | "MethodNotImplemented" => return Meaning::Unknown,
+        _ if code.starts_with("NoSuch") && code.ends_with("Configuration") => return Meaning::Unknown,
+        "ObjectLockConfigurationNotFoundError" => return Meaning::Unknown,
+        "InvalidVersionId" => return Meaning::Missing,
+        _ => {}
+    }
+    match status {
+        412 => Meaning::Precondition,
+        416 => Meaning::Range,
+        404 => Meaning::Missing,
+        // A version that is a delete marker.
+        405 => Meaning::Missing,
+        408 | 409 | 425 | 429 => Meaning::Again,
+        501 => Meaning::Unknown,
+        500.. => Meaning::Again,
+        _ => Meaning::Refused,
+    }
+}
+
+/// What a person does about it.
+fn advice(code: &str, meaning: Meaning) -> &'static str {
+    match code {
+        NO_CREDENTIALS => {
+            "no credentials were found: set them in the environment, a profile, or give the machine a role"
+        }
+        "InvalidAccessKeyId" | "SignatureDoesNotMatch" | "InvalidToken" | "InvalidClientTokenId" => {
+            "the server does not know these credentials: check the access key and its secret"
+        }
+        "AccessDenied" | "AllAccessDisabled" | "AccountProblem" | "Forbidden" => {
+            "a right is missing: give this identity what the store needs on the bucket"
+        }
+        "RequestTimeTooSkewed" | "RequestExpired" => "this machine's clock is not the server's: set it right",
+        "ExpiredToken" | "ExpiredTokenException" => "the credentials have expired: renew them",
+        "AuthorizationHeaderMalformed" | "PermanentRedirect" | "IllegalLocationConstraintException" => {
+            "the bucket is in another region: check the region"
+        }
+        "XMinioStorageFull" => "there is no room: free some or enlarge the disk",
+        "InvalidRequest" if meaning == Meaning::Refused => {
+            "the bucket does not take it: look at its settings"
+        }
+        _ => match meaning {
+            Meaning::NoBucket => "there is no such bucket: check its name, or make it",
+            Meaning::Unknown => {
+                "the server does not know how: use one with Object Lock and conditional writes"
+            }
+            Meaning::Again => "try again",
+            _ => "check the configuration of the store",
+        },
+    }
+}

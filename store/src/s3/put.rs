@@ -1,0 +1,145 @@
+//! Writing an object: one request, under a condition, with its SHA-256 and its lock.
+
+use std::time::Duration;
+
+use aws_sdk_s3::operation::put_object::PutObjectOutput;
+use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
+use aws_sdk_s3::primitives::{ByteStream, DateTime, SdkBody};
+use aws_sdk_s3::types::{ObjectLockMode, ServerSideEncryption};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use schemas::{Hash, Micros};
+
+use super::attempt::within;
+use super::fault::Meaning;
+use super::options::{Encryption, Retention};
+use super::{S3, version_of};
+use crate::{Error, Keep, Kind, Mode, Result, Tag, Version};
+
+/// What one PutObject takes.
+const MAX_BODY_BYTES: u64 = 5 << 30;
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What must hold for the write to be done.
+pub(super) enum Condition<'a> {
+    /// Nothing is there.
+    Absent,
+    /// What is there carries this tag.
+    Is(&'a Tag),
+}
+
+impl S3 {
+    /// `Changed` if the condition does not hold.
+    pub(super) fn put(&self, key: &str, body: &[u8], keep: Keep, condition: Condition) -> Result<Version> {
+        let full_key = self.full_key(key)?;
+        let size_bytes = body.len() as u64;
+        if size_bytes > MAX_BODY_BYTES {
+            let what = format!(
+                "it is too large: {size_bytes} bytes, and one write takes 5 GiB: cut segments smaller"
+            );
+            return Err(Error::new(Kind::Refused, key, what));
+        }
+        let sha256 = STANDARD.encode(Hash::of(&[body]).0);
+        // Shared by all attempts.
+        let sent = SdkBody::from(body.to_vec());
+        let put = || {
+            let request = self.client.put_object().bucket(&self.options.bucket).key(&full_key);
+            let request = match &condition {
+                Condition::Absent => request.if_none_match("*"),
+                Condition::Is(tag) => request.if_match(&tag.0),
+            };
+            let request = request.checksum_sha256(&sha256).content_length(size_bytes as i64);
+            let request = self.encrypted(self.locked(request, keep));
+            request.body(ByteStream::new(sent.try_clone().unwrap_or_else(SdkBody::taken)))
+        };
+        let answer = self.ask(size_bytes, |time| within(time, put().send()));
+        match answer {
+            Ok(written) => {
+                self.check_encryption(key, &written)?;
+                Ok(version_of(written.version_id()))
+            }
+            // Nothing is there that could carry the tag.
+            Err(fault) if fault.meaning == Meaning::Missing && matches!(condition, Condition::Is(_)) => {
+                Err(Error::new(Kind::Changed, key, "it is gone: read it again"))
+            }
+            Err(fault) => Err(fault.into_error(key, "writing")),
+        }
+    }
+
+    fn locked(&self, request: PutObjectFluentBuilder, keep: Keep) -> PutObjectFluentBuilder {
+        let Some(retention) = self.options.retention else { return request };
+        let (mode, until) = lock(retention, keep, self.clock.wall());
+        request.object_lock_mode(mode).object_lock_retain_until_date(until)
+    }
+
+    fn encrypted(&self, request: PutObjectFluentBuilder) -> PutObjectFluentBuilder {
+        match &self.options.encryption {
+            Encryption::OfTheBucket => request,
+            Encryption::ServerKeys => request.server_side_encryption(ServerSideEncryption::Aes256),
+            Encryption::KmsKey(key) => {
+                request.server_side_encryption(ServerSideEncryption::AwsKms).set_ssekms_key_id(key.clone())
+            }
+        }
+    }
+
+    /// A server may take the wish and not know it. The object is there then, and locked.
+    fn check_encryption(&self, key: &str, written: &PutObjectOutput) -> Result<()> {
+        let how = written.server_side_encryption();
+        let is_done = match &self.options.encryption {
+            Encryption::OfTheBucket => true,
+            Encryption::ServerKeys => how == Some(&ServerSideEncryption::Aes256),
+            Encryption::KmsKey(None) => how == Some(&ServerSideEncryption::AwsKms),
+            // AWS answers with the whole name, of which the end may have been given.
+            Encryption::KmsKey(Some(name)) => {
+                let used = written.ssekms_key_id();
+                how == Some(&ServerSideEncryption::AwsKms)
+                    && used.is_some_and(|used| used.ends_with(name.as_str()))
+            }
+        };
+        match is_done {
+            true => Ok(()),
+            false => {
+                let what =
+                    "it was stored without the encryption that is configured: check what the server can do";
+                Err(Error::new(Kind::Refused, key, what))
+            }
+        }
+    }
+}
+
+/// Servers cut a time to whole seconds. Evidence is held for no less than was asked for, a hint for no more.
+fn lock(retention: Retention, keep: Keep, now: Micros) -> (ObjectLockMode, DateTime) {
+    let mode = match (keep, retention.mode) {
+        (Keep::Evidence, Mode::Compliance) => ObjectLockMode::Compliance,
+        _ => ObjectLockMode::Governance,
+    };
+    let after = |period: Duration| i128::from(now.0) + period.as_micros() as i128;
+    let seconds = match keep {
+        Keep::Evidence => (after(retention.period) + 999_999).div_euclid(1_000_000),
+        Keep::Hint => after(retention.period.min(DAY)).div_euclid(1_000_000),
+    };
+    (mode, DateTime::from_secs(seconds as i64))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn evidence_is_held_for_no_less_than_the_period_and_a_hint_for_a_day_at_most() {
+        let now = Micros(1_000_000_000_001);
+        let week = Retention { mode: Mode::Compliance, period: 7 * DAY };
+        let until = |seconds: i64| DateTime::from_secs(1_000_000 + seconds);
+        assert_eq!(lock(week, Keep::Evidence, now), (ObjectLockMode::Compliance, until(7 * 86_400 + 1)));
+        assert_eq!(lock(week, Keep::Hint, now), (ObjectLockMode::Governance, until(86_400)));
+        let minute = Retention { mode: Mode::Governance, period: Duration::from_secs(60) };
+        assert_eq!(
+            lock(minute, Keep::Evidence, Micros(0)),
+            (ObjectLockMode::Governance, DateTime::from_secs(60))
+        );
+        assert_eq!(
+            lock(minute, Keep::Hint, Micros(0)),
+            (ObjectLockMode::Governance, DateTime::from_secs(60))
+        );
+    }
+}

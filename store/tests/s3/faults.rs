@@ -1,0 +1,214 @@
+//! What may work later is asked again, within bounds; what cannot work is not. Nothing is ever written twice.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use runtime::{Clock, Deadline, ManualClock, SystemClock};
+use store::s3::{Credentials, Options, S3, Timeouts};
+use store::{Keep, Kind, Listing, Object, Store};
+
+use super::proxy::{Act, Proxy};
+use super::server::Server;
+use super::{Site, kind, open};
+
+const SHORT: Timeouts = Timeouts {
+    connect: Duration::from_millis(500),
+    attempt: Duration::from_secs(1),
+    whole: Duration::from_secs(3),
+};
+
+/// A store that reaches its new bucket through a proxy.
+fn behind_a_proxy(site: &Site) -> (Proxy, S3) {
+    let options = site.options();
+    site.store(options.clone());
+    let proxy = Proxy::before(&site.server.url);
+    let endpoint = Some(proxy.url.clone());
+    // The server is as slow as the machine is busy.
+    let attempt = Duration::from_secs(5);
+    (proxy, open(Options { endpoint, timeouts: Timeouts { attempt, ..SHORT }, ..options }))
+}
+
+fn versions(store: &S3, key: &str) -> usize {
+    store.list(key, "", Listing::Versions(100)).unwrap().entries.len()
+}
+
+const PASSING: [Act; 12] = [
+    Act::Refuse(429, "TooManyRequests"),
+    Act::Refuse(500, "InternalError"),
+    Act::Refuse(502, ""),
+    Act::Refuse(503, "SlowDown"),
+    Act::Refuse(503, "ServiceUnavailable"),
+    Act::Refuse(507, "XMinioStorageFull"),
+    Act::Refuse(400, "RequestTimeout"),
+    Act::Refuse(403, "RequestTimeTooSkewed"),
+    Act::Refuse(409, "ConditionalRequestConflict"),
+    Act::Refuse(409, "OperationAborted"),
+    Act::CutBefore,
+    Act::Hang,
+];
+
+/// Each is met once or twice, then the request passes.
+pub fn what_may_work_later_is_asked_again(site: &Site) {
+    let (proxy, store) = behind_a_proxy(site);
+    for (nth, act) in PASSING.into_iter().enumerate() {
+        let key = format!("segments/{nth}");
+        // There is no time for two answers that do not come.
+        let met = if matches!(act, Act::Hang) { 1 } else { 2 };
+        proxy.plan(&[act, act][..met]);
+        if let Err(error) = store.put_new(&key, b"once", Keep::Evidence) {
+            panic!("{act:?}: {error}");
+        }
+        let seen = proxy.seen();
+        assert_eq!(seen.len(), met + 1, "{act:?}: {seen:?}");
+        assert!(seen.iter().all(|line| *line == seen[0] && line.starts_with("PUT ")), "{seen:?}");
+        assert_eq!(versions(&store, &key), 1, "{act:?}");
+        proxy.plan(&[act]);
+        assert_eq!(store.get(&key, None, None, 10).unwrap().bytes, b"once", "{act:?}");
+        proxy.plan(&[act]);
+        assert_eq!(store.list(&key, "", Listing::Newest(10)).unwrap().entries.len(), 1, "{act:?}");
+    }
+}
+
+/// The one whose answer was lost finds its own object there.
+pub fn an_answer_that_was_lost_is_found_in_the_bucket(site: &Site) {
+    let (proxy, store) = behind_a_proxy(site);
+    proxy.plan(&[Act::CutAfter]);
+    assert_eq!(kind(store.put_new("segments/0", b"once", Keep::Evidence)), Kind::Exists);
+    assert_eq!(proxy.seen().len(), 2);
+    let object = store.get("segments/0", None, None, 10).unwrap();
+    assert_eq!((object.bytes.as_slice(), object.lock.is_some()), (b"once".as_slice(), true));
+    assert_eq!(versions(&store, "segments/0"), 1);
+    proxy.plan(&[Act::Refuse(409, "ConditionalRequestConflict"), Act::CutAfter]);
+    assert_eq!(kind(store.replace_if("segments/0", Some(&object.tag), b"more", Keep::Hint)), Kind::Changed);
+    assert_eq!(store.get("segments/0", None, None, 10).unwrap().bytes, b"more");
+    assert_eq!(versions(&store, "segments/0"), 2);
+}
+
+/// Half an object is never taken for one.
+pub fn an_answer_that_was_cut_is_asked_for_again(site: &Site) {
+    let (proxy, store) = behind_a_proxy(site);
+    let body: Vec<u8> = (0..200_000_u32).flat_map(u32::to_be_bytes).collect();
+    store.put_new("segments/0", &body, Keep::Evidence).unwrap();
+    for range in [None, Some(100..700_000)] {
+        proxy.plan(&[Act::CutWithin, Act::CutWithin]);
+        let Object { bytes, .. } = store.get("segments/0", None, range.clone(), u64::MAX).unwrap();
+        assert!(bytes == range.map_or(&body[..], |range| &body[range.start as usize..range.end as usize]));
+        assert_eq!(proxy.seen().len(), 3);
+    }
+    proxy.plan(&[Act::CutWithin]);
+    assert_eq!(store.list("", "", Listing::Versions(10)).unwrap().entries.len(), 1);
+    assert_eq!(proxy.seen().len(), 2);
+}
+
+/// With what was the last, and how often it was asked.
+pub fn asking_again_has_an_end(site: &Site) {
+    let (proxy, store) = behind_a_proxy(site);
+    proxy.otherwise(Act::Refuse(503, "SlowDown"));
+    let asked = Instant::now();
+    let error = store.put_new("segments/0", b"once", Keep::Evidence).unwrap_err();
+    assert_eq!(error.kind(), Kind::Away);
+    assert!(error.to_string().contains("SlowDown") && error.to_string().contains("503"), "{error}");
+    assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
+    let tries = proxy.seen().len();
+    assert!((4..20).contains(&tries), "asked {tries} times");
+    assert!(error.to_string().contains(&format!("asked {tries} times")), "{error}");
+    proxy.otherwise(Act::CutBefore);
+    assert_eq!(kind(store.get("segments/0", None, None, 10)), Kind::Away);
+    proxy.otherwise(Act::Pass);
+    assert_eq!(kind(store.get("segments/0", None, None, 10)), Kind::Missing);
+}
+
+/// Once is enough, and the error says whose word it is.
+pub fn what_cannot_work_is_not_asked_again(site: &Site) {
+    let (proxy, store) = behind_a_proxy(site);
+    for (status, code, expected) in [
+        (403, "AccessDenied", Kind::Refused),
+        (400, "InvalidRequest", Kind::Refused),
+        (501, "NotImplemented", Kind::Refused),
+        (412, "PreconditionFailed", Kind::Exists),
+    ] {
+        proxy.plan(&[Act::Refuse(status, code)]);
+        let error = store.put_new("segments/0", b"once", Keep::Evidence).unwrap_err();
+        assert_eq!(error.kind(), expected, "{error}");
+        assert_eq!(proxy.seen().len(), 1, "{code}");
+        assert!(expected == Kind::Exists || error.to_string().contains(code), "{error}");
+    }
+    assert_eq!(versions(&store, ""), 0);
+}
+
+/// Its connections stay, and nothing is answered: as a machine does that is too busy, or a network that is gone.
+pub fn a_server_that_is_held_up_is_away_and_the_object_is_there_once(site: &Site) {
+    let server = Arc::new(Server::start(site.server.make, &[], &[]));
+    let site = Site { server };
+    let options = Options { timeouts: SHORT, ..site.options() };
+    site.store(Options { timeouts: Timeouts::default(), ..options.clone() });
+    let store = open(options.clone());
+    let body = vec![7; 300_000];
+    store.put_new("segments/before", &body, Keep::Evidence).unwrap();
+    site.server.stopped_while(|| {
+        for asking in [
+            &(|| kind(store.put_new("segments/0", &body, Keep::Evidence))) as &dyn Fn() -> Kind,
+            &|| kind(store.get("segments/before", None, None, u64::MAX)),
+            &|| kind(store.list("", "", Listing::Newest(10))),
+        ] {
+            let asked = Instant::now();
+            assert_eq!(asking(), Kind::Away);
+            assert!(asked.elapsed() < Duration::from_secs(6), "{:?}", asked.elapsed());
+        }
+    });
+    let deadline = Deadline::after(Duration::from_secs(30));
+    let patient = open(Options { timeouts: Timeouts::default(), ..options });
+    loop {
+        match patient.put_new("segments/0", &body, Keep::Evidence) {
+            Ok(_) => break,
+            Err(error) if error.kind() == Kind::Exists => break,
+            Err(error) => assert!(error.kind() == Kind::Away && !deadline.passed(), "{error}"),
+        }
+    }
+    let object = patient.get("segments/0", None, None, u64::MAX).unwrap();
+    assert!(object.bytes == body && object.lock.is_some());
+    assert_eq!(versions(&patient, "segments/0"), 1);
+}
+
+/// A lock would have a wrong date. The server's clock is the judge, and nothing is written.
+pub fn a_clock_that_is_an_hour_wrong_writes_nothing(site: &Site) {
+    let options = Options { timeouts: SHORT, ..site.options() };
+    let right = site.store(options.clone());
+    for hours in [-1, 1] {
+        let clock = ManualClock::at(SystemClock.wall());
+        clock.jump(hours * 3_600_000_000);
+        let wrong = S3::open(options.clone(), Arc::new(clock)).unwrap();
+        let error = wrong.put_new("segments/0", b"once", Keep::Evidence).unwrap_err();
+        assert_eq!(error.kind(), Kind::Away, "{error}");
+        assert!(error.to_string().contains("clock"), "{error}");
+    }
+    assert_eq!(versions(&right, ""), 0);
+}
+
+/// Somebody else's, or mistyped. What is said of it holds no secret.
+pub fn wrong_credentials_are_refused_at_once(site: &Site) {
+    let options = site.options();
+    site.store(options.clone());
+    let given = |access_key: &str, secret: &str| Credentials::Given {
+        access_key: access_key.to_owned(),
+        secret: secret.to_owned(),
+        session: None,
+    };
+    for credentials in [given(&site.server.access, "not-the-secret"), given("nobody", "not-the-secret")] {
+        let options = Options { credentials, ..options.clone() };
+        assert!(!format!("{options:?}").contains("not-the-secret"));
+        let store = open(options);
+        let asked = Instant::now();
+        for error in [
+            store.put_new("a", b"", Keep::Evidence).unwrap_err(),
+            store.get("a", None, None, 10).unwrap_err(),
+            store.list("", "", Listing::Newest(10)).unwrap_err(),
+            store.look_at_bucket().unwrap_err(),
+        ] {
+            assert_eq!(error.kind(), Kind::Refused, "{error}");
+            assert!(error.to_string().contains("does not know these credentials"), "{error}");
+            assert!(!format!("{error:?}").contains("not-the-secret"), "{error:?}");
+        }
+        assert!(asked.elapsed() < Duration::from_secs(10));
+    }
+}

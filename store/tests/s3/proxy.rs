@@ -1,0 +1,169 @@
+//! A man in the middle: what a network and a busy server do to single requests. It passes each request on as it came
+//! and the answer back, but for those that a plan says otherwise of.
+
+use std::collections::VecDeque;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+/// What becomes of a request.
+#[derive(Clone, Copy, Debug)]
+pub enum Act {
+    /// It gets its answer.
+    Pass,
+    /// The server says no, without having done anything: a status, and S3's name for it.
+    Refuse(u16, &'static str),
+    /// The connection ends before the server has seen it.
+    CutBefore,
+    /// It is done, and the connection ends before the answer.
+    CutAfter,
+    /// The connection ends in the middle of the answer's body.
+    CutWithin,
+    /// It is not answered for as long as the one who asks keeps the connection.
+    Hang,
+}
+
+/// In front of a server, for requests that come one a connection.
+pub struct Proxy {
+    pub url: String,
+    inner: Arc<Inner>,
+    acceptor: Option<JoinHandle<()>>,
+}
+
+struct Inner {
+    upstream: String,
+    plan: Mutex<VecDeque<Act>>,
+    /// For all that the plan does not name.
+    otherwise: Mutex<Act>,
+    /// The first line of each request.
+    seen: Mutex<Vec<String>>,
+    has_ended: AtomicBool,
+}
+
+impl Proxy {
+    /// Before the server at this URL, without TLS.
+    pub fn before(url: &str) -> Proxy {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url_here = format!("http://{}", listener.local_addr().unwrap());
+        let inner = Arc::new(Inner {
+            upstream: url.strip_prefix("http://").unwrap().to_owned(),
+            plan: Mutex::default(),
+            otherwise: Mutex::new(Act::Pass),
+            seen: Mutex::default(),
+            has_ended: AtomicBool::new(false),
+        });
+        let shared = inner.clone();
+        let acceptor = thread::spawn(move || {
+            for client in listener.incoming() {
+                if shared.has_ended.load(Ordering::SeqCst) {
+                    break;
+                }
+                let (client, shared) = (client.unwrap(), shared.clone());
+                thread::spawn(move || drop(shared.serve(client)));
+            }
+        });
+        Proxy { url: url_here, inner, acceptor: Some(acceptor) }
+    }
+
+    /// What becomes of the next requests. What was seen so far is forgotten.
+    pub fn plan(&self, acts: &[Act]) {
+        *self.inner.plan.lock().unwrap() = acts.iter().copied().collect();
+        self.inner.seen.lock().unwrap().clear();
+    }
+
+    /// What becomes of all requests that the plan does not name.
+    pub fn otherwise(&self, act: Act) {
+        *self.inner.otherwise.lock().unwrap() = act;
+    }
+
+    /// The first lines of the requests since the last plan.
+    pub fn seen(&self) -> Vec<String> {
+        self.inner.seen.lock().unwrap().clone()
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.inner.has_ended.store(true, Ordering::SeqCst);
+        // Wakes it up.
+        let _ = TcpStream::connect(self.url.strip_prefix("http://").unwrap());
+        let _ = self.acceptor.take().unwrap().join();
+    }
+}
+
+impl Inner {
+    fn serve(&self, client: TcpStream) -> io::Result<()> {
+        let mut reader = BufReader::new(client.try_clone()?);
+        let (head, body) = read_message(&mut reader)?;
+        self.seen.lock().unwrap().push(head.lines().next().unwrap_or_default().to_owned());
+        let act = self.plan.lock().unwrap().pop_front();
+        let act = act.unwrap_or(*self.otherwise.lock().unwrap());
+        let mut client = client;
+        match act {
+            Act::CutBefore => Ok(()),
+            Act::Hang => {
+                client.set_read_timeout(Some(Duration::from_secs(60)))?;
+                reader.read_to_end(&mut Vec::new()).map(drop)
+            }
+            Act::Refuse(status, code) => {
+                let xml = format!("<Error><Code>{code}</Code><Message>As planned.</Message></Error>");
+                let length = xml.len();
+                write!(
+                    client,
+                    "HTTP/1.1 {status} No\r\nContent-Type: application/xml\r\nContent-Length: {length}\r\n\
+                     Connection: close\r\n\r\n{xml}"
+                )
+            }
+            Act::Pass | Act::CutAfter | Act::CutWithin => {
+                let (answer_head, answer) = self.forward(&head, &body)?;
+                let answer = match act {
+                    Act::CutAfter => return Ok(()),
+                    Act::CutWithin => &answer[..answer.len() / 2],
+                    _ => &answer,
+                };
+                client.write_all(answer_head.as_bytes())?;
+                client.write_all(answer)
+            }
+        }
+    }
+
+    /// One request, one connection.
+    fn forward(&self, head: &str, body: &[u8]) -> io::Result<(String, Vec<u8>)> {
+        let mut server = TcpStream::connect(&self.upstream)?;
+        let head = head.strip_suffix("\r\n").unwrap_or(head);
+        server.write_all(format!("{head}Connection: close\r\n\r\n").as_bytes())?;
+        server.write_all(body)?;
+        let mut reader = BufReader::new(server);
+        let head = read_head(&mut reader)?;
+        let mut answer = Vec::new();
+        reader.read_to_end(&mut answer)?;
+        // Whether the server says so or not.
+        let head = head.strip_suffix("\r\n").unwrap_or(&head).to_owned();
+        Ok((format!("{head}Connection: close\r\n\r\n"), answer))
+    }
+}
+
+/// Up to the empty line, which is part of it.
+pub fn read_head(reader: &mut impl BufRead) -> io::Result<String> {
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        if reader.read_line(&mut head)? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+    Ok(head)
+}
+
+/// A request with its body.
+fn read_message(reader: &mut impl BufRead) -> io::Result<(String, Vec<u8>)> {
+    let head = read_head(reader)?;
+    let lines = head.lines().filter_map(|line| line.split_once(':'));
+    let length =
+        lines.filter(|(name, _)| name.eq_ignore_ascii_case("content-length")).map(|(_, value)| value.trim());
+    let mut body = vec![0; length.last().map_or(0, |length| length.parse().unwrap())];
+    reader.read_exact(&mut body)?;
+    Ok((head, body))
+}

@@ -1,0 +1,137 @@
+//! The topics that a group has read, remembered where none of them is: Kafka forgets a group's positions together with
+//! their topic, and a topic that was deleted and made anew would look like one that nobody has read yet. Its events would
+//! get the ids of others.
+//!
+//! What is remembered stands in the metadata of a position that the group has in `audit.events/0`, which it never reads:
+//! `sealog/topics/1:` and for each topic the first 4 bytes of the SHA-256 of its name, in hex. Kafka takes 4 KiB there,
+//! so 500 topics are remembered.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use rdkafka::TopicPartitionList;
+use rdkafka::consumer::{CommitMode, Consumer};
+use rdkafka::error::KafkaError;
+use runtime::Deadline;
+use sha2::{Digest, Sha256};
+
+use super::group::GroupConsumer;
+use super::positions::{committed_as_it_stands, put};
+use super::settings::Settings;
+use crate::{Lane, topics};
+
+const KIND: &str = "sealog/topics/1:";
+const MOST_TOPICS: usize = 500;
+/// Kafka forgets a position in a topic that the group does not read, by default seven days after it was committed.
+const FRESH: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What one claim knows of it.
+#[derive(Default)]
+pub(super) struct Known {
+    /// As it stands in Kafka. None: not read yet.
+    kept: Option<BTreeSet<u32>>,
+    /// Until when it need not be written again.
+    fresh: Option<Deadline>,
+    has_warned: bool,
+}
+
+impl Known {
+    /// Whether it is time to write it again.
+    pub fn is_stale(&self) -> bool {
+        self.fresh.as_ref().is_none_or(Deadline::passed)
+    }
+
+    /// Whether the group has read the topic, which is named as Kafka knows it.
+    pub fn has(&mut self, group: &GroupConsumer, settings: &Settings, topic: &str) -> bool {
+        if self.kept.is_none() {
+            self.kept = Some(self.read(group, settings));
+        }
+        self.kept.as_ref().is_some_and(|kept| kept.contains(&name_hash(topic)))
+    }
+
+    /// The group has positions in these topics. What cannot be kept now is tried again.
+    pub fn remember<'t>(
+        &mut self,
+        group: &GroupConsumer,
+        settings: &Settings,
+        topics: impl Iterator<Item = &'t str>,
+    ) {
+        let topics: BTreeSet<u32> = topics.map(name_hash).collect();
+        if topics.is_empty()
+            || (!self.is_stale() && self.kept.as_ref().is_some_and(|kept| kept.is_superset(&topics)))
+        {
+            return;
+        }
+        // Others of the group may have written since.
+        let mut all = self.read(group, settings);
+        all.extend(topics);
+        if all.len() > MOST_TOPICS {
+            return self.warn(&format!(
+                "{} topics are more than the {MOST_TOPICS} that can be remembered",
+                all.len()
+            ));
+        }
+        match write(group, settings, &all) {
+            Ok(()) => {
+                self.kept = Some(all);
+                self.fresh = Some(Deadline::after(FRESH));
+            }
+            Err(error) => self.warn(&error.to_string()),
+        }
+    }
+
+    /// What cannot be read is nothing: then it is written anew.
+    fn read(&mut self, group: &GroupConsumer, settings: &Settings) -> BTreeSet<u32> {
+        match committed_as_it_stands(group, &[place(settings)], settings.patience) {
+            Ok(found) => found.iter().flatten().find_map(|(_, beside)| parse(beside)).unwrap_or_default(),
+            Err(error) => {
+                self.warn(&error.to_string());
+                BTreeSet::new()
+            }
+        }
+    }
+
+    fn warn(&mut self, why: &str) {
+        if !std::mem::replace(&mut self.has_warned, true) {
+            tracing::warn!(
+                "which topics were read cannot be remembered, so one that is deleted and made anew will not be noticed: \
+                 {why}; let this user Read audit.events"
+            );
+        }
+    }
+}
+
+fn place(settings: &Settings) -> Lane {
+    settings.names.lane(&topics::events(0))
+}
+
+fn write(group: &GroupConsumer, settings: &Settings, known: &BTreeSet<u32>) -> Result<(), KafkaError> {
+    let hashes: String = known.iter().map(|hash| format!("{hash:08x}")).collect();
+    let mut list = TopicPartitionList::new();
+    put(&mut list, &place(settings), 0, Some(&format!("{KIND}{hashes}")))?;
+    group.commit(&list, CommitMode::Sync)
+}
+
+fn parse(metadata: &str) -> Option<BTreeSet<u32>> {
+    let hashes = metadata.strip_prefix(KIND)?.as_bytes().chunks(8);
+    Some(hashes.filter_map(|hash| u32::from_str_radix(std::str::from_utf8(hash).ok()?, 16).ok()).collect())
+}
+
+fn name_hash(topic: &str) -> u32 {
+    Sha256::digest(topic).first_chunk().map_or(0, |first| u32::from_be_bytes(*first))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_remembered_is_found_again_for_ever() {
+        assert_eq!(name_hash("app.audit"), 0x78d4_2381);
+        assert_eq!(parse("sealog/topics/1:"), Some(BTreeSet::new()));
+        assert_eq!(parse("sealog/topics/1:0000000aDEADBEEF"), Some(BTreeSet::from([10, 0xdead_beef])));
+        assert_eq!((parse(""), parse("sealog/1:00")), (None, None));
+        let most = KIND.len() + 8 * MOST_TOPICS;
+        assert!(most <= 4096, "Kafka takes no {most} bytes beside a position");
+    }
+}
