@@ -158,6 +158,29 @@ fn when_the_archive_is_gone_a_stop_says_what_waits_and_the_next_start_archives_i
 }
 
 #[test]
+fn when_nothing_can_be_signed_a_stop_does_not_say_that_all_is_well() {
+    let folder = tempfile::tempdir().unwrap();
+    let (guards, away) = (folder.path().join("guards"), folder.path().join("away"));
+    let up = Up::start(folder.path(), &[]);
+    wait_for("its start is archived", 10, || {
+        (up.metric("sealog_archiver_archived_size") >= 1.0).then_some(())
+    });
+    fs::rename(&guards, &away).unwrap();
+    assert_eq!(up.post(r#"{"id":"waits","action":"a"}"#).0, 202);
+    let (status, last_words) = up.stop_at_once();
+    assert_eq!(status.code(), Some(1), "{last_words}");
+    assert!(last_words.contains("Stopped before everything was sealed: "), "{last_words}");
+    assert!(!last_words.contains("Everything is sealed"), "{last_words}");
+
+    fs::rename(&away, &guards).unwrap();
+    let up = Up::start(folder.path(), &[]);
+    assert_eq!(up.stop().0.code(), Some(0));
+    let archive = folder.path().join("archive");
+    let cat = said(&sealog(&["cat", archive.to_str().unwrap(), "--where", "action=a"]));
+    assert!(cat.contains("waits") && cat.lines().count() == 1, "{cat}");
+}
+
+#[test]
 fn beyond_loopback_it_asks_for_tokens_and_tls_first() {
     let folder = tempfile::tempdir().unwrap();
     let refused = sealog(&["up", "--listen", "0.0.0.0:0", "--data", folder.path().to_str().unwrap()]);

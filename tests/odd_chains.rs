@@ -288,3 +288,33 @@ fn without_its_guard_on_disk_nothing_is_signed_and_nothing_is_lost() {
     assert_eq!(ids(rig.store(), &rig.chain()).len(), 30);
     verified(rig.store(), "after the guard came back");
 }
+
+#[test]
+fn a_chainer_under_load_hands_over_as_soon_as_it_is_asked_to() {
+    let rig = Rig::new(1);
+    rig.begin().unwrap();
+    let (stop, quiet) = (runtime::Stop::new(), runtime::Stop::new());
+    let chainer = chainer::Chainer { ending: runtime::Ending::HandOver, ..rig.chainer() };
+    std::thread::scope(|scope| {
+        let sealing = scope.spawn(|| chainer.run(&stop));
+        scope.spawn(|| {
+            for n in 0.. {
+                rig.append(0, n..n + 1);
+                if quiet.wait(Duration::from_millis(1)) {
+                    return;
+                }
+            }
+        });
+        wait_for("it seals", 10, || (rig.size() >= 50).then_some(()));
+        stop.set();
+        let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            wait_for("it ends while events go on coming", 5, || sealing.is_finished().then_some(()));
+        }));
+        quiet.set();
+        stop.abandon();
+        assert_eq!(sealing.join().unwrap(), Ok(()));
+        ended.unwrap();
+    });
+    rig.run().unwrap();
+    verified(rig.store(), "after it was handed over");
+}
