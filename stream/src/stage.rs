@@ -13,7 +13,7 @@ use crate::{Claim, Error, Fence, Groups, Kind, Lane, Role};
 const POLL: Duration = Duration::from_millis(100);
 /// Once asked to stop, a stage ends when so many polls in a row brought no lane and nothing runs.
 const QUIET_POLLS: usize = 3;
-/// The same while a lane has failed and has not come back: it is another's by then.
+/// The same while a lane has failed and has not come back: it may be another's by then.
 const QUIET_POLLS_AFTER_FAILURE: usize = 50;
 /// A member that has just joined may not have been given its lanes yet.
 const SETTLING: Duration = Duration::from_secs(3);
@@ -50,9 +50,9 @@ struct Known {
     turn: u64,
     /// How long the next body waits before it begins, once one has failed.
     backoff: Backoff,
-    /// Why the last body failed, until they are claimed anew. A newer claim may be won before the end of the old one's
-    /// body is heard of: then its failure is old news.
-    failed: Option<Failure>,
+    /// Why the last body failed, until they are claimed anew, and how many claims there had been. A newer claim may be
+    /// won before the end of the old one's body is heard of: then its failure is old news.
+    failed: Option<(Failure, u64)>,
 }
 
 /// What is known of the threads.
@@ -144,6 +144,9 @@ where
         loop {
             match member.poll(POLL)? {
                 None => quiet_polls += 1,
+                // After a halt nothing is begun: lanes that halt in turn would keep each other alive for ever. The
+                // claim is kept, so that its lanes are not handed out once more.
+                Some(claim) if threads.halted.is_some() => threads.done.push(claim),
                 Some(claim) => {
                     quiet_polls = 0;
                     let wait = threads.begin(claim.lanes(), &self.role.fence);
@@ -156,7 +159,11 @@ where
                 let failed = threads.known.values().any(|known| known.failed.is_some());
                 let enough = if failed { QUIET_POLLS_AFTER_FAILURE } else { QUIET_POLLS };
                 let settled = threads.turns > 0 || settling.passed();
-                if settled && quiet_polls >= enough || threads.no_try_left() || self.stop.is_abandoned() {
+                if settled && quiet_polls >= enough {
+                    threads.leave_to_others();
+                    return Ok(());
+                }
+                if threads.no_try_left() || self.stop.is_abandoned() {
                     return Ok(());
                 }
             }
@@ -218,7 +225,7 @@ impl Threads {
                 // Dropping the claim lets its lane be claimed anew.
                 Err(passing) => {
                     if known.turn == turn {
-                        known.failed = Some(passing);
+                        known.failed = Some((passing, self.turns));
                     }
                     self.count_try(stop);
                 }
@@ -243,9 +250,17 @@ impl Threads {
         self.tries_left -= usize::from(stop.is_set() && self.tries_left > 0);
     }
 
+    /// A lane that failed and has not come back, though others were won since, has another owner by now.
+    fn leave_to_others(&mut self) {
+        let turns = self.turns;
+        for known in self.known.values_mut() {
+            known.failed.take_if(|(_, before)| *before < turns);
+        }
+    }
+
     /// What this process had to finish and did not. What it lost is for others to finish.
     fn unfinished(self) -> Result<(), Failure> {
-        let mut failures = self.known.into_values().filter_map(|known| known.failed);
+        let mut failures = self.known.into_values().filter_map(|known| Some(known.failed?.0));
         failures.find(|why| matches!(why, Failure::Retry(_))).map_or(Ok(()), Err)
     }
 

@@ -102,19 +102,6 @@ impl Broker {
         assert!(!said.contains("ERROR"), "the console producer says: {said}");
     }
 
-    /// The transactional ids that an open broker knows, as Kafka's own tool lists them: a line each.
-    pub fn transactional_ids(&self) -> String {
-        let mut command = self.tool("org.apache.kafka.tools.TransactionsCommand");
-        command.args(["--bootstrap-server", &self.address, "list"]);
-        let said = feed(command, "");
-        // The first line names the columns.
-        said.lines()
-            .skip_while(|line| !line.starts_with("TransactionalId"))
-            .skip(1)
-            .collect::<Vec<_>>()
-            .join("\n")
-    }
-
     /// As a power failure does.
     pub fn kill(&mut self) {
         self.signal("-KILL");
@@ -136,8 +123,8 @@ impl Broker {
         work()
     }
 
-    /// One of Kafka's own tools.
-    fn tool(&self, class: &str) -> Command {
+    /// One of Kafka's own tools, by its class.
+    pub fn tool(&self, class: &str) -> Command {
         let classpath = Command::new(script()).arg("--classpath").output().unwrap().stdout;
         let mut command = Command::new("java");
         command.args(["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp"]);

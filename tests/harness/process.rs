@@ -94,13 +94,6 @@ impl Up {
         line.and_then(|line| line.rsplit(' ').next()?.parse().ok()).unwrap_or(0.0)
     }
 
-    /// The sum of all lines of /metrics that begin so, as of one for each chain.
-    pub fn total(&self, name: &str) -> f64 {
-        let text = self.metrics();
-        let lines = text.lines().filter(|line| line.starts_with(name));
-        lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
-    }
-
     /// Its number.
     pub fn id(&self) -> u32 {
         self.child.id()

@@ -76,7 +76,7 @@ fn whoever_is_ended_while_the_broker_is_away_says_that_it_could_not_finish() {
     if !super::can_run_a_broker() {
         return;
     }
-    const EVENTS: usize = 50_000;
+    const EVENTS: usize = 20_000;
     let folder = tempfile::tempdir().unwrap();
     let mut broker = Broker::start(folder.path(), &[]);
     let [alone, shared] = [(), ()].map(|()| Deployment::made_apart(broker.address(), CHAINS, &RAW, QUICK));

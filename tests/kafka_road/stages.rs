@@ -111,6 +111,13 @@ fn last_of(deployment: &Deployment, lane: &Lane) -> u64 {
 pub fn everything_arrived_once(deployment: &Deployment, partitions: u32, ids: &[String], what: &str) {
     let up = deployment.start("up");
     wait_until_ingested(deployment, partitions, 120);
+    // What a process does not own when it is asked to end, it does not finish.
+    for stage in ["chainer", "archiver"] {
+        wait_for("it owns every chain", 60, || {
+            let claimed = format!("\"claimed\",\"stage\":\"sealog.{stage}\"");
+            (up.logged(&claimed) >= deployment.chains as usize).then_some(())
+        });
+    }
     let (status, words) = up.stop();
     assert_eq!(status.code(), Some(0), "{what}: {words}");
     let archived = deployment.ids();

@@ -22,7 +22,7 @@ const KEEP_REJECTED: u64 = 1_000;
 const HEARTBEAT_US: i64 = 3_600_000_000;
 
 /// Events over HTTP.
-pub fn gateway(config: GatewayConfig, ground: &Ground, listener: TcpListener) -> Result<Part<'static>> {
+pub fn gateway(config: GatewayConfig, ground: &Ground, listener: TcpListener) -> Result<Part> {
     let gateway = Gateway::new(config, ground.stream.clone(), ground.clock.clone(), &ground.registry)?;
     let serve =
         move |stop: &_| gateway.serve(listener, stop).map_err(|error| Failure::Halt(error.to_string()));
@@ -30,14 +30,14 @@ pub fn gateway(config: GatewayConfig, ground: &Ground, listener: TcpListener) ->
 }
 
 /// Metrics, of a process without a gateway.
-pub fn telemetry(telemetry: Telemetry, listener: TcpListener) -> Part<'static> {
+pub fn telemetry(telemetry: Telemetry, listener: TcpListener) -> Part {
     let serve =
         move |stop: &_| telemetry.serve(listener, stop).map_err(|error| Failure::Halt(error.to_string()));
     Part::new("telemetry", serve)
 }
 
 /// Events from raw topics.
-pub fn ingestor(config: &Config, kafka: &Kafka, ground: &Ground) -> Result<Part<'static>> {
+pub fn ingestor(config: &Config, kafka: &Kafka, ground: &Ground) -> Result<Part> {
     let ingestor = Ingestor {
         stream: ground.stream.clone(),
         clock: ground.clock.clone(),
@@ -57,7 +57,7 @@ pub fn chainer(
     archive: Arc<dyn Store>,
     sealing: Sealing,
     ending: Ending,
-) -> Result<Part<'static>> {
+) -> Result<Part> {
     let segment = &config.segment;
     let policy = Policy {
         max_events: segment.max_events,
@@ -105,7 +105,7 @@ pub fn archiver(ground: &Ground, store: Arc<dyn Store>, ending: Ending) -> Resul
 }
 
 /// What lets go.
-pub fn trimmer(config: &Config, ground: &Ground, store: Arc<dyn Store>) -> Result<Part<'static>> {
+pub fn trimmer(config: &Config, ground: &Ground, store: Arc<dyn Store>) -> Result<Part> {
     let after_us = config.trimmer.after_us;
     let trimmer = Trimmer {
         stream: ground.stream.clone(),

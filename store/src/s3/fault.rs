@@ -80,6 +80,9 @@ where
         let status = error.raw_response().map(|response| response.status().as_u16());
         let code = error.code().unwrap_or_default().to_owned();
         match (&error, status) {
+            (SdkError::ServiceError(_), Some(..300)) => {
+                Fault::refused(format!("an answer that cannot be read: {}", chain(&error).0))
+            }
             (SdkError::ServiceError(_), Some(status)) => {
                 let meaning = meaning(status, &code);
                 let message = error.message().unwrap_or("no reason was given");

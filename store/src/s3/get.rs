@@ -3,10 +3,12 @@
 use std::ops::Range;
 use std::time::Duration;
 
+use aws_sdk_s3::config::http::HttpResponse;
+use aws_sdk_s3::error::SdkError;
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
-use aws_sdk_s3::primitives::{ByteStream, DateTime};
-use aws_sdk_s3::types::{ObjectLockMode, ObjectLockRetentionMode};
+use aws_sdk_s3::primitives::{ByteStream, DateTime, DateTimeFormat};
+use aws_sdk_s3::types::ObjectLockMode;
 use schemas::Micros;
 
 use super::attempt::{allowance, within};
@@ -51,9 +53,11 @@ impl S3 {
             },
         };
         let mut object = read.map_err(|fault| fault.into_error(key, "reading"))?;
-        // versitygw says of the newest version alone how it is locked.
-        if object.lock.is_none() && asked.version.is_some() {
-            object.lock = self.lock_of(&asked).map_err(|fault| fault.into_error(key, "reading the lock"))?;
+        // versitygw does not say it here.
+        if object.lock.is_none() {
+            let version = Some(object.version.0.as_str());
+            let lock = self.lock_of(&Asked { version, ..asked });
+            object.lock = lock.map_err(|fault| fault.into_error(key, "reading the lock"))?;
         }
         Ok(object)
     }
@@ -100,22 +104,42 @@ impl S3 {
 
     /// The lock of a version. None if it has none, the bucket knows none, or it is not ours to see.
     fn lock_of(&self, asked: &Asked) -> Result<Option<Lock>, Fault> {
-        let answer = self.ask(0, |time| {
+        let answer = self.ask(0, |time| async move {
             let request = self.client.get_object_retention().bucket(&self.options.bucket).key(asked.full_key);
-            within(time, request.set_version_id(asked.version.map(str::to_owned)).send())
+            let request = request.set_version_id(asked.version.map(str::to_owned));
+            within(time, async {
+                match request.send().await {
+                    Ok(answer) => Ok(answer.retention().and_then(|retention| {
+                        Some(lock(retention.mode()?.as_str(), *retention.retain_until_date()?))
+                    })),
+                    Err(error) => match lock_in_other_words(&error) {
+                        Some(lock) => Ok(Some(lock)),
+                        None => Err(Fault::from(error)),
+                    },
+                }
+            })
+            .await
         });
         match answer {
-            Ok(answer) => Ok(answer.retention().and_then(|retention| {
-                let mode = match retention.mode()? {
-                    ObjectLockRetentionMode::Compliance => Mode::Compliance,
-                    _ => Mode::Governance,
-                };
-                Some(Lock { mode, until: micros(retention.retain_until_date()?) })
-            })),
-            Err(fault) if fault.meaning == Meaning::Again => Err(fault),
-            Err(_) => Ok(None),
+            Err(fault) if fault.meaning != Meaning::Again => Ok(None),
+            answer => answer,
         }
     }
+}
+
+/// versitygw calls the answer by another name, which the client refuses.
+fn lock_in_other_words<E>(error: &SdkError<E, HttpResponse>) -> Option<Lock> {
+    let answer = error.raw_response().filter(|answer| answer.status().is_success())?;
+    let xml = str::from_utf8(answer.body().bytes()?).ok()?;
+    let inner = |name: &str| Some(xml.split_once(&format!("<{name}>"))?.1.split_once("</")?.0);
+    let until = DateTime::from_str(inner("RetainUntilDate")?, DateTimeFormat::DateTime).ok()?;
+    Some(lock(inner("Mode")?, until))
+}
+
+/// What is not known to be unliftable is not.
+fn lock(mode: &str, until: DateTime) -> Lock {
+    let mode = if mode == ObjectLockMode::Compliance.as_str() { Mode::Compliance } else { Mode::Governance };
+    Lock { mode, until: micros(&until) }
 }
 
 /// Which object.
@@ -135,11 +159,7 @@ struct Known<'a> {
 
 impl Known<'_> {
     fn object(&self, bytes: Vec<u8>, size_bytes: u64) -> Object {
-        let lock = self.mode.zip(self.until).map(|(mode, until)| Lock {
-            // What is not known to be unliftable is not.
-            mode: if *mode == ObjectLockMode::Compliance { Mode::Compliance } else { Mode::Governance },
-            until: micros(until),
-        });
+        let lock = self.mode.zip(self.until).map(|(mode, until)| lock(mode.as_str(), *until));
         Object {
             bytes,
             size_bytes,

@@ -1,6 +1,7 @@
 //! What may work later is asked again, within bounds; what cannot work is not. Nothing is ever written twice.
 
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use runtime::{Clock, Deadline, ManualClock, SystemClock};
@@ -24,8 +25,8 @@ fn behind_a_proxy(site: &Site) -> (Proxy, S3) {
     let proxy = Proxy::before(&site.server.url);
     let endpoint = Some(proxy.url.clone());
     // The server is as slow as the machine is busy.
-    let attempt = Duration::from_secs(5);
-    (proxy, open(Options { endpoint, timeouts: Timeouts { attempt, ..SHORT }, ..options }))
+    let timeouts = Timeouts { attempt: Duration::from_secs(3), whole: Duration::from_secs(6), ..SHORT };
+    (proxy, open(Options { endpoint, timeouts, ..options }))
 }
 
 fn versions(store: &S3, key: &str) -> usize {
@@ -74,7 +75,7 @@ pub fn an_answer_that_was_lost_is_found_in_the_bucket(site: &Site) {
     let (proxy, store) = behind_a_proxy(site);
     proxy.plan(&[Act::CutAfter]);
     assert_eq!(kind(store.put_new("segments/0", b"once", Keep::Evidence)), Kind::Exists);
-    assert_eq!(proxy.seen().len(), 2);
+    assert_eq!(proxy.seen().len(), 2, "{:?}", proxy.seen());
     let object = store.get("segments/0", None, None, 10).unwrap();
     assert_eq!((object.bytes.as_slice(), object.lock.is_some()), (b"once".as_slice(), true));
     assert_eq!(versions(&store, "segments/0"), 1);
@@ -93,7 +94,8 @@ pub fn an_answer_that_was_cut_is_asked_for_again(site: &Site) {
         proxy.plan(&[Act::CutWithin, Act::CutWithin]);
         let Object { bytes, .. } = store.get("segments/0", None, range.clone(), u64::MAX).unwrap();
         assert!(bytes == range.map_or(&body[..], |range| &body[range.start as usize..range.end as usize]));
-        assert_eq!(proxy.seen().len(), 3);
+        // versitygw is asked for the lock besides.
+        assert!(matches!(proxy.seen().len(), 3 | 4), "{:?}", proxy.seen());
     }
     proxy.plan(&[Act::CutWithin]);
     assert_eq!(store.list("", "", Listing::Versions(10)).unwrap().entries.len(), 1);
@@ -108,7 +110,7 @@ pub fn asking_again_has_an_end(site: &Site) {
     let error = store.put_new("segments/0", b"once", Keep::Evidence).unwrap_err();
     assert_eq!(error.kind(), Kind::Away);
     assert!(error.to_string().contains("SlowDown") && error.to_string().contains("503"), "{error}");
-    assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
+    assert!(asked.elapsed() < Duration::from_secs(9), "{:?}", asked.elapsed());
     let tries = proxy.seen().len();
     assert!((4..20).contains(&tries), "asked {tries} times");
     assert!(error.to_string().contains(&format!("asked {tries} times")), "{error}");
@@ -134,6 +136,45 @@ pub fn what_cannot_work_is_not_asked_again(site: &Site) {
         assert!(expected == Kind::Exists || error.to_string().contains(code), "{error}");
     }
     assert_eq!(versions(&store, ""), 0);
+}
+
+/// Never in parts, and with nothing behind the body that a server might not look at.
+pub fn a_write_is_one_plain_request_with_its_sum(site: &Site) {
+    let (proxy, store) = behind_a_proxy(site);
+    let body = vec![7; 9 << 20];
+    proxy.plan(&[]);
+    store.put_new("segments/0", &body, Keep::Evidence).unwrap();
+    let heads = proxy.heads();
+    let [head] = heads.as_slice() else { panic!("one request, not {heads:?}") };
+    let head = head.to_lowercase();
+    let has = |line: &str| head.lines().any(|is| is.starts_with(line));
+    assert!(head.starts_with("put /") && has("content-length: 9437184") && has("if-none-match: *"), "{head}");
+    assert!(has("x-amz-checksum-sha256: ") && has("x-amz-object-lock-mode: compliance"), "{head}");
+    assert!(!has("x-amz-trailer") && !has("transfer-encoding") && !head.contains("aws-chunked"), "{head}");
+    assert!(!head.contains("crc"), "{head}");
+}
+
+/// 16 write at once to a server that takes two, and refuses the others with 429 or 503.
+pub fn a_server_with_too_much_to_do_is_waited_for(site: &Site) {
+    let server = Server::start(site.server.make, &[], &[("SEALOG_S3_MAX_REQUESTS", "2")]);
+    let site = Site { server: Arc::new(server) };
+    let store = site.store(site.options());
+    let body = vec![7; 1 << 20];
+    thread::scope(|scope| {
+        for writer in 0..16 {
+            let (store, body) = (&store, &body);
+            scope.spawn(move || {
+                for n in 0..4 {
+                    let key = format!("segments/{writer}/{n}");
+                    if let Err(error) = store.put_new(&key, body, Keep::Evidence) {
+                        // Its first try may have been written and not answered.
+                        assert_eq!(error.kind(), Kind::Exists, "{error}");
+                    }
+                }
+            });
+        }
+    });
+    assert_eq!(versions(&store, ""), 64);
 }
 
 /// Its connections stay, and nothing is answered: as a machine does that is too busy, or a network that is gone.

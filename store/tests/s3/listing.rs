@@ -92,7 +92,7 @@ pub fn archives_under_prefixes_are_apart(site: &Site) {
         keys.iter().map(|entry| entry.key.as_str()).collect::<Vec<_>>(),
         ["archives/a-b/x/1", "archives/a/x/1", "x/1"]
     );
-    let long = format!("{0}/{0}/{0}/{1}", "x".repeat(255), "y".repeat(256 - 11));
+    let long = format!("{0}/{0}/{0}/{1}", "x".repeat(255), "y".repeat(257 - 11));
     assert_eq!(kind(one.put_new(&long, b"", Keep::Evidence)), Kind::Refused);
     for bad in ["/a", "a/", "a//b", "../a", ".tmp"] {
         let refused = store::s3::S3::open(

@@ -8,6 +8,7 @@
 
 mod buckets;
 mod faults;
+mod found;
 mod listing;
 mod locks;
 mod proxy;
@@ -167,9 +168,15 @@ on_both_servers! {
         an_answer_that_was_cut_is_asked_for_again,
         asking_again_has_an_end,
         what_cannot_work_is_not_asked_again,
+        a_write_is_one_plain_request_with_its_sum,
+        a_server_with_too_much_to_do_is_waited_for,
         a_server_that_is_held_up_is_away_and_the_object_is_there_once,
         a_clock_that_is_an_hour_wrong_writes_nothing,
         wrong_credentials_are_refused_at_once,
+    }
+    found {
+        the_environment_and_profiles_are_looked_at,
+        without_credentials_it_says_where_they_go,
     }
     listing {
         all_of_1_100_versions_of_a_key_come_on_one_page,

@@ -38,8 +38,8 @@ struct Inner {
     plan: Mutex<VecDeque<Act>>,
     /// For all that the plan does not name.
     otherwise: Mutex<Act>,
-    /// The first line of each request.
-    seen: Mutex<Vec<String>>,
+    /// Of each request.
+    heads: Mutex<Vec<String>>,
     has_ended: AtomicBool,
 }
 
@@ -52,7 +52,7 @@ impl Proxy {
             upstream: url.strip_prefix("http://").unwrap().to_owned(),
             plan: Mutex::default(),
             otherwise: Mutex::new(Act::Pass),
-            seen: Mutex::default(),
+            heads: Mutex::default(),
             has_ended: AtomicBool::new(false),
         });
         let shared = inner.clone();
@@ -71,7 +71,7 @@ impl Proxy {
     /// What becomes of the next requests. What was seen so far is forgotten.
     pub fn plan(&self, acts: &[Act]) {
         *self.inner.plan.lock().unwrap() = acts.iter().copied().collect();
-        self.inner.seen.lock().unwrap().clear();
+        self.inner.heads.lock().unwrap().clear();
     }
 
     /// What becomes of all requests that the plan does not name.
@@ -81,7 +81,12 @@ impl Proxy {
 
     /// The first lines of the requests since the last plan.
     pub fn seen(&self) -> Vec<String> {
-        self.inner.seen.lock().unwrap().clone()
+        self.heads().iter().map(|head| head.lines().next().unwrap_or_default().to_owned()).collect()
+    }
+
+    /// The requests since the last plan, without their bodies.
+    pub fn heads(&self) -> Vec<String> {
+        self.inner.heads.lock().unwrap().clone()
     }
 }
 
@@ -98,7 +103,7 @@ impl Inner {
     fn serve(&self, client: TcpStream) -> io::Result<()> {
         let mut reader = BufReader::new(client.try_clone()?);
         let (head, body) = read_message(&mut reader)?;
-        self.seen.lock().unwrap().push(head.lines().next().unwrap_or_default().to_owned());
+        self.heads.lock().unwrap().push(head.clone());
         let act = self.plan.lock().unwrap().pop_front();
         let act = act.unwrap_or(*self.otherwise.lock().unwrap());
         let mut client = client;
@@ -138,6 +143,7 @@ impl Inner {
         server.write_all(body)?;
         let mut reader = BufReader::new(server);
         let head = read_head(&mut reader)?;
+        eprintln!("DBG {}", head.lines().next().unwrap());
         let mut answer = Vec::new();
         reader.read_to_end(&mut answer)?;
         // Whether the server says so or not.

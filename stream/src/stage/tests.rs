@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use runtime::{Failure, Stop, SystemClock};
+use runtime::{Deadline, Failure, Stop, SystemClock};
 
 use crate::memory::Memory;
 use crate::{Batch, Claim, Error, Fence, Groups, Kind, Lane, Limit, Member, Result, Role, run_claims};
@@ -95,12 +95,19 @@ fn work_that_fails_and_then_succeeds_is_done_and_lost_work_is_for_others_to_fini
     assert_eq!(result, Ok(()));
 }
 
-/// A group that gives these partitions in one claim, then those in the next.
+/// A group that gives these partitions in one claim, and when that was dropped, those in the next.
 struct Given(Vec<Vec<u32>>);
+
+struct Giving {
+    left: Vec<Vec<u32>>,
+    dropped: Arc<AtomicUsize>,
+    given: usize,
+}
 
 impl Groups for Given {
     fn join(&self, _: &Role) -> Result<Box<dyn Member>> {
-        Ok(Box::new(Given(self.0.iter().rev().cloned().collect())))
+        let left = self.0.iter().rev().cloned().collect();
+        Ok(Box::new(Giving { left, dropped: Arc::default(), given: 0 }))
     }
 
     fn positions(&self, _: &str, lanes: &[Lane]) -> Result<Vec<Option<u64>>> {
@@ -108,18 +115,33 @@ impl Groups for Given {
     }
 }
 
-impl Member for Given {
-    fn poll(&mut self, _: Duration) -> Result<Option<Box<dyn Claim>>> {
-        let lanes = self.0.pop().map(|claim| claim.iter().map(|n| Lane::new("in", *n)).collect::<Vec<_>>());
-        Ok(lanes.map(|lanes| Box::new(Lanes(lanes)) as Box<dyn Claim>))
+impl Member for Giving {
+    fn poll(&mut self, wait: Duration) -> Result<Option<Box<dyn Claim>>> {
+        let nothing = self.left.is_empty() || self.dropped.load(Ordering::SeqCst) < self.given;
+        if nothing {
+            Stop::new().wait(wait / 20);
+            return Ok(None);
+        }
+        self.given += 1;
+        let lanes = self.left.pop().unwrap_or_default().iter().map(|n| Lane::new("in", *n)).collect();
+        Ok(Some(Box::new(Lanes { lanes, dropped: self.dropped.clone() })))
     }
 }
 
-struct Lanes(Vec<Lane>);
+struct Lanes {
+    lanes: Vec<Lane>,
+    dropped: Arc<AtomicUsize>,
+}
+
+impl Drop for Lanes {
+    fn drop(&mut self) {
+        self.dropped.fetch_add(1, Ordering::SeqCst);
+    }
+}
 
 impl Claim for Lanes {
     fn lanes(&self) -> &[Lane] {
-        &self.0
+        &self.lanes
     }
 
     fn start_at(&mut self, _: &Lane, _: u64) -> Result<()> {
@@ -135,21 +157,24 @@ impl Claim for Lanes {
     }
 }
 
+/// How a stage ends that fails with what is first given, and with nothing else.
+fn fails_first(fence: Fence, given: &[&[u32]]) -> Result<(), Failure> {
+    let (stop, tries) = (Stop::new(), AtomicUsize::new(0));
+    stop.set();
+    let given = Given(given.iter().map(|claim| claim.to_vec()).collect());
+    run_claims(&given, &Role { fence, ..role() }, &stop, |_| match tries.fetch_add(1, Ordering::SeqCst) {
+        0 => Err(Failure::Retry("the broker was slow".into())),
+        _ => Ok(()),
+    })
+}
+
 #[test]
-fn what_a_claim_over_all_lanes_failed_with_is_old_news_once_there_is_another() {
-    let result = |fence: Fence| {
-        let stop = Stop::new();
-        stop.set();
-        let given = Given(vec![vec![1, 3], vec![0, 1, 2, 3], vec![2]]);
-        run_claims(&given, &Role { fence, ..role() }, &stop, |claim| match claim.lanes() {
-            [first, third] if (first.partition, third.partition) == (1, 3) => {
-                Err(Failure::Retry("the group has changed".into()))
-            }
-            _ => Ok(()),
-        })
-    };
-    assert_eq!(result(Fence::Whole("one".into())), Ok(()));
-    assert_eq!(result(Fence::Reader), Err(Failure::Retry("the group has changed".into())));
+fn a_lane_that_failed_is_anothers_to_finish_if_others_came_and_it_did_not() {
+    assert_eq!(fails_first(Fence::Reader, &[&[1]]), Err(Failure::Retry("the broker was slow".into())));
+    assert_eq!(fails_first(Fence::Reader, &[&[1], &[0]]), Ok(()));
+    let whole = || Fence::Whole("one".into());
+    assert_eq!(fails_first(whole(), &[&[1, 3]]), Err(Failure::Retry("the broker was slow".into())));
+    assert_eq!(fails_first(whole(), &[&[1, 3], &[0, 1, 2, 3]]), Ok(()));
 }
 
 #[test]
@@ -167,4 +192,20 @@ fn a_halt_is_the_answer_whatever_else_failed() {
     });
     assert_eq!(result, Err(Failure::Halt("it does not fit".into())));
     assert!(stop.is_set(), "the others were asked to end");
+}
+
+#[test]
+fn lanes_that_halt_in_turn_do_not_keep_each_other_alive() {
+    let (memory, begun) = (Memory::new(&[("in", 2)], Arc::new(SystemClock)), AtomicUsize::new(0));
+    let result = run_claims(&memory, &role(), &Stop::new(), |claim| {
+        begun.fetch_add(1, Ordering::SeqCst);
+        // Lane 1 runs for as long as it takes to begin lane 0 once more, if that were done.
+        let long_enough = Deadline::after(Duration::from_secs(2));
+        while claim.lanes()[0].partition == 1 && begun.load(Ordering::SeqCst) < 3 && !long_enough.passed() {
+            std::thread::yield_now();
+        }
+        Err(Failure::Halt("a right is missing".into()))
+    });
+    assert_eq!(result, Err(Failure::Halt("a right is missing".into())));
+    assert!(begun.load(Ordering::SeqCst) <= 2, "a lane that halted is not begun again");
 }

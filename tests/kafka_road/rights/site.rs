@@ -78,18 +78,6 @@ impl Site {
         let said = match self.try_start(place, login, stage, &[]) {
             Err(said) => said,
             Ok(up) => {
-                let mut up = up;
-                for _ in 0..250 {
-                    if !up.is_running() {
-                        break;
-                    }
-                    std::thread::sleep(std::time::Duration::from_millis(100));
-                }
-                if up.is_running() {
-                    std::fs::write(format!("/tmp/said/{stage}-{}", up.id()), up.all()).unwrap();
-                    let o = std::process::Command::new("sh").arg("-c").arg(format!("for t in /proc/{0}/task/*; do echo $(cat $t/comm) $(cat $t/wchan) $(cat $t/stat | cut -d' ' -f3); done; gdb -p {0} -batch -ex 'thread apply all bt 30'", up.id())).output().unwrap();
-                    std::fs::write(format!("/tmp/said/{stage}-{}.bt", up.id()), &o.stdout).unwrap();
-                }
                 let (status, said) = up.ends(60);
                 assert_eq!(status.code(), Some(1), "{stage}: {said}");
                 said
