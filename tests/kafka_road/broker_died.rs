@@ -1,6 +1,7 @@
 //! The broker itself is killed, in the middle of transactions, and comes back on its data: every process goes on by
 //! itself. And whoever is ended while it is away says that it could not finish.
 
+use std::thread;
 use std::time::Duration;
 
 use runtime::{Clock, Stop, SystemClock};
@@ -76,20 +77,24 @@ fn whoever_is_ended_while_the_broker_is_away_says_that_it_could_not_finish() {
     if !super::can_run_a_broker() {
         return;
     }
-    const EVENTS: usize = 20_000;
+    const EVENTS: usize = 50_000;
     let folder = tempfile::tempdir().unwrap();
     let mut broker = Broker::start(folder.path(), &[]);
     let [alone, shared] = [(), ()].map(|()| Deployment::made_apart(broker.address(), CHAINS, &RAW, QUICK));
     let (up, ingestor, chainer) =
         (alone.start("up"), start(&shared, Stage::Ingestor, 0), start(&shared, Stage::Chainer, 0));
     let id = |n: usize| format!("n-{n:06}");
-    for deployment in [&alone, &shared] {
+    let send = |deployment: &Deployment| {
         for first in (0..EVENTS).step_by(5_000) {
             let event = |n| format!("{{\"id\":\"{}\",\"action\":\"a\"}}", id(n));
             let partition = (first / 5_000) as u32 % PARTITIONS;
             deployment.produce(&deployment.raw[0], partition, (first..first + 5_000).map(event));
         }
-    }
+    };
+    thread::scope(|services| {
+        services.spawn(|| send(&alone));
+        send(&shared);
+    });
     for deployment in [&alone, &shared] {
         wait_for("sealing has begun", 60, || (progress(deployment, Stage::Chainer) > 1_000).then_some(()));
     }

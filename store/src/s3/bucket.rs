@@ -58,9 +58,8 @@ impl S3 {
         Ok(Bucket { versioning, object_lock, default_retention, public_access_blocked })
     }
 
-    /// Makes the bucket, with Object Lock and versions, closed to the public where the server knows of it, and with a
-    /// default retention if the store was opened with one. False if it is ours and there already: then nothing is
-    /// changed, for it may be another one's evidence. The bucket's default is in whole days, rounded up.
+    /// Makes the bucket, with Object Lock, and secures it. False if it is ours and there already: then nothing is
+    /// changed, for it may hold another's evidence.
     pub fn make_bucket(&self) -> Result<bool> {
         let name = &self.options.bucket;
         let made = self.ask(0, |time| {
@@ -68,16 +67,24 @@ impl S3 {
             within(time, request.set_create_bucket_configuration(self.place()).send())
         });
         match made {
-            Ok(_) => {}
-            Err(fault) if fault.code == "BucketAlreadyOwnedByYou" => return Ok(false),
-            Err(fault) => return Err(self.bucket_error(fault, "making it")),
+            Ok(_) => self.secure_bucket().map(|()| true),
+            Err(fault) if fault.code == "BucketAlreadyOwnedByYou" => Ok(false),
+            Err(fault) => Err(self.bucket_error(fault, "making it")),
         }
+    }
+
+    /// Turns versions on, closes the bucket to the public where the server knows of it, and lets it lock by default at
+    /// least as the store was opened to, in whole days rounded up. For a bucket with Object Lock; it takes nothing away
+    /// and can be repeated.
+    pub fn secure_bucket(&self) -> Result<()> {
         self.turn_on_versions()?;
         self.block_public_access()?;
-        if let Some(retention) = self.options.retention {
-            self.set_default_retention(retention)?;
+        let Some(wanted) = self.options.retention else { return Ok(()) };
+        let default = self.lock_configuration()?.1;
+        match default.map_or(wanted, |default| stricter(default, wanted)) {
+            set if Some(set) == default => Ok(()),
+            set => self.set_default_retention(set),
         }
-        Ok(true)
     }
 
     /// AWS wants to be told where, but for its first region.
@@ -127,7 +134,7 @@ impl S3 {
         }
     }
 
-    /// With Object Lock they are on; a server that does not do so by itself is told.
+    /// With Object Lock they are on by themselves, unless a server thinks otherwise.
     fn turn_on_versions(&self) -> Result<()> {
         let on = VersioningConfiguration::builder().status(BucketVersioningStatus::Enabled).build();
         let done = self.ask(0, |time| {
@@ -178,6 +185,12 @@ impl S3 {
             _ => fault.into_error(name, doing),
         }
     }
+}
+
+/// The stricter mode of the two, and the longer period.
+fn stricter(a: Retention, b: Retention) -> Retention {
+    let mode = if a.mode == Mode::Compliance { a.mode } else { b.mode };
+    Retention { mode, period: a.period.max(b.period) }
 }
 
 /// None if it says nothing that we know.

@@ -155,7 +155,8 @@ fn meaning(status: u16, code: &str) -> Meaning {
         404 => Meaning::Missing,
         // A version that is a delete marker.
         405 => Meaning::Missing,
-        408 | 409 | 425 | 429 => Meaning::Again,
+        409 if code.is_empty() => Meaning::Again,
+        408 | 425 | 429 => Meaning::Again,
         501 => Meaning::Unknown,
         500.. => Meaning::Again,
         _ => Meaning::Refused,

@@ -27,6 +27,17 @@ pub fn a_bucket_that_was_made_locks_and_keeps_versions(site: &Site) {
     assert_eq!(Bucket { public_access_blocked: None, ..seen }, expected);
     assert!(!store.make_bucket().unwrap(), "it is there already");
 
+    // The default gets stricter, and never less strict.
+    let month = |mode| Retention { mode, period: 30 * DAY };
+    for (retention, then) in [
+        (month(Mode::Governance), month(Mode::Compliance)),
+        (Retention { mode: Mode::Governance, period: DAY }, month(Mode::Compliance)),
+    ] {
+        let store = open(Options { retention: Some(retention), ..options.clone() });
+        store.secure_bucket().unwrap();
+        assert_eq!(store.look_at_bucket().unwrap().default_retention, Some(then));
+    }
+
     let longer = Retention { mode: Mode::Governance, period: DAY + Duration::from_secs(1) };
     let other = site.store(Options { retention: Some(longer), ..site.options() });
     let seen = other.look_at_bucket().unwrap().default_retention;

@@ -143,7 +143,6 @@ impl Inner {
         server.write_all(body)?;
         let mut reader = BufReader::new(server);
         let head = read_head(&mut reader)?;
-        eprintln!("DBG {}", head.lines().next().unwrap());
         let mut answer = Vec::new();
         reader.read_to_end(&mut answer)?;
         // Whether the server says so or not.
