@@ -50,6 +50,14 @@ impl Fault {
         Fault { meaning: Meaning::Refused, ..Fault::again(said) }
     }
 
+    /// Of a request that says nothing of an object.
+    pub(super) fn of_no_object(self) -> Fault {
+        match self.meaning {
+            Meaning::Missing => Fault { meaning: Meaning::Refused, ..self },
+            _ => self,
+        }
+    }
+
     /// Met again and again.
     pub(super) fn after(self, tries: u32) -> Fault {
         Fault { tries, ..self }

@@ -26,7 +26,7 @@ impl S3 {
                     request.set_start_after(span.after.clone()).set_continuation_token(token.clone());
                 within(time, request.send())
             });
-            let answer = answer.map_err(|fault| fault.into_error(prefix, "listing"))?;
+            let answer = answer.map_err(|fault| fault.of_no_object().into_error(prefix, "listing"))?;
             self.take_newest(&span, &answer, &mut page)?;
             if answer.is_truncated() != Some(true) {
                 return Ok(page);
@@ -123,7 +123,7 @@ impl<'a> Span<'a> {
         }
     }
 
-    /// An answer that breaks S3's own rules is no answer: what is missing from it would look as if it were not there.
+    /// An answer that breaks S3's own rules is no answer.
     pub(super) fn broken(&self, why: &str) -> Error {
         Error::new(Kind::Refused, &self.wanted, format!("the server's list cannot be right: {why}"))
     }

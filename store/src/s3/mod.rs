@@ -6,13 +6,16 @@
 //! keep the promises of the seam. What may work later is asked again here, for as long as [`Timeouts`] say; then the
 //! answer is `Away`. So `Exists` and `Changed` may mean an earlier try of the same call, whose answer was lost.
 //!
-//! What differs from server to server:
+//! Where servers differ:
 //! * A key under a delete marker is free on AWS and MinIO. versitygw says that it is not.
-//! * A version that is gone in all but name, or a list out of order, is not taken for an answer.
-//! * Times of versions are whole seconds: that is all that every server says of one object in every answer.
+//! * versitygw tells a lock apart from the object. So an object that seems to have none is asked about once more, and
+//!   one whose lock is not ours to see has none for us.
+//! * When an object was written is told in whole seconds: no server says more of it in every answer.
+//! * A list out of order, or with keys that were not asked for, is refused: what is missing from it would look as if
+//!   it were not there.
 //!
-//! The bucket must have versions for any of this to prove something: [`S3::look_at_bucket`] says whether it has.
-//! Nothing here deletes, shortens a lock or bypasses one.
+//! A bucket without versions and Object Lock proves nothing: [`S3::look_at_bucket`] says what it has. Nothing here
+//! deletes, shortens a lock or bypasses one.
 
 mod attempt;
 mod bucket;

@@ -11,7 +11,6 @@ use base64::engine::general_purpose::STANDARD;
 use schemas::{Hash, Micros};
 
 use super::attempt::within;
-use super::fault::Meaning;
 use super::options::{Encryption, Retention};
 use super::{S3, version_of};
 use crate::{Error, Keep, Kind, Mode, Result, Tag, Version};
@@ -59,10 +58,10 @@ impl S3 {
                 Ok(version_of(written.version_id()))
             }
             // Nothing is there that could carry the tag.
-            Err(fault) if fault.meaning == Meaning::Missing && matches!(condition, Condition::Is(_)) => {
+            Err(fault) if fault.code == "NoSuchKey" => {
                 Err(Error::new(Kind::Changed, key, "it is gone: read it again"))
             }
-            Err(fault) => Err(fault.into_error(key, "writing")),
+            Err(fault) => Err(fault.of_no_object().into_error(key, "writing")),
         }
     }
 

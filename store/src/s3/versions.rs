@@ -35,7 +35,8 @@ impl S3 {
                 let request = request.set_key_marker(from.0.clone()).set_version_id_marker(from.1.clone());
                 within(time, request.send())
             });
-            let answer = answer.map_err(|fault| fault.into_error(prefix, "listing versions"))?;
+            let answer =
+                answer.map_err(|fault| fault.of_no_object().into_error(prefix, "listing versions"))?;
             let is_new = found.take(&span, &answer)?;
             if answer.is_truncated() != Some(true) {
                 return Ok(found.page(limit, false));

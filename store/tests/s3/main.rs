@@ -15,6 +15,7 @@ mod proxy;
 mod root;
 mod secured;
 mod server;
+mod speed;
 
 use std::fmt::Debug;
 use std::io::Write;
@@ -25,7 +26,7 @@ use runtime::SystemClock;
 use server::{Make, Server};
 use store::conformance::Case;
 use store::s3::{Credentials, Options, Retention, S3};
-use store::{Kind, Mode};
+use store::{Keep, Kind, Mode, Store};
 
 /// Where a test runs.
 struct Site {
@@ -192,4 +193,47 @@ on_both_servers! {
     secured {
         a_servers_own_authority_is_trusted_if_it_is_given,
     }
+}
+
+/// It would have to be cut into parts. No server is asked.
+#[test]
+fn what_one_write_cannot_take_is_refused() {
+    let given = Credentials::Given { access_key: "a".to_owned(), secret: "b".to_owned(), session: None };
+    let endpoint = Some("http://127.0.0.1:1".to_owned());
+    let store = open(Options { endpoint, credentials: given, ..Options::new("bucket") });
+    // The system gives room for what is written, and nothing is.
+    let body = vec![0; (5 << 30) + 1];
+    let error = store.put_new("segments/0", &body, Keep::Evidence).unwrap_err();
+    assert_eq!(error.kind(), Kind::Refused);
+    assert!(error.to_string().contains("5 GiB"), "{error}");
+}
+
+/// Each with a word on what is wrong.
+#[test]
+fn what_no_server_takes_is_refused_when_the_store_is_opened() {
+    let period = |seconds| Some(Retention { mode: Mode::Governance, period: Duration::from_secs(seconds) });
+    let good = Options { endpoint: Some("http://127.0.0.1:1".to_owned()), ..Options::new("bucket") };
+    let refused = |options: Options| S3::open(options, Arc::new(SystemClock)).err().map(|error| error.kind());
+    assert_eq!(refused(good.clone()), None);
+    for bad in [
+        Options { bucket: String::new(), ..good.clone() },
+        Options { endpoint: Some("127.0.0.1:9000".to_owned()), ..good.clone() },
+        Options { retention: period(0), ..good.clone() },
+        Options { retention: period(200 * 366 * 24 * 60 * 60), ..good.clone() },
+        Options { prefix: "a//b".to_owned(), ..good.clone() },
+    ] {
+        assert_eq!(refused(bad.clone()), Some(Kind::Refused), "{bad:?}");
+    }
+}
+
+#[test]
+#[ignore = "a measurement"]
+fn writing_to_minio() {
+    on(Make::Minio, speed::writing_64_segments_of_8_mib);
+}
+
+#[test]
+#[ignore = "a measurement"]
+fn writing_to_versitygw() {
+    on(Make::Versitygw, speed::writing_64_segments_of_8_mib);
 }

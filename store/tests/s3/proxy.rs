@@ -165,10 +165,9 @@ pub fn read_head(reader: &mut impl BufRead) -> io::Result<String> {
 /// A request with its body.
 fn read_message(reader: &mut impl BufRead) -> io::Result<(String, Vec<u8>)> {
     let head = read_head(reader)?;
-    let lines = head.lines().filter_map(|line| line.split_once(':'));
-    let length =
-        lines.filter(|(name, _)| name.eq_ignore_ascii_case("content-length")).map(|(_, value)| value.trim());
-    let mut body = vec![0; length.last().map_or(0, |length| length.parse().unwrap())];
+    let mut lines = head.lines().filter_map(|line| line.split_once(':'));
+    let length = lines.find(|(name, _)| name.eq_ignore_ascii_case("content-length"));
+    let mut body = vec![0; length.map_or(0, |(_, length)| length.trim().parse().unwrap())];
     reader.read_exact(&mut body)?;
     Ok((head, body))
 }
