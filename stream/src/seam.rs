@@ -104,6 +104,13 @@ pub trait Log: Send + Sync {
     /// The last committed record of the lane, in a batch of one; empty if it holds none.
     fn last(&self, lane: &Lane) -> Result<Batch>;
 
+    /// Answers once all that was appended before the call can be read; `Away` if that takes longer than `wait`. A
+    /// transaction that a dead process left open hides what others appended behind it, until it is ended. Where
+    /// nothing is ever hidden there is nothing to wait for.
+    fn settle(&self, _lane: &Lane, _wait: Duration) -> Result<()> {
+        Ok(())
+    }
+
     /// Lets go of records below `before`. Storage may keep them a while longer; reads below may then still succeed.
     fn trim(&self, lane: &Lane, before: u64) -> Result<()>;
 }

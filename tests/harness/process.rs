@@ -3,13 +3,16 @@
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, ExitStatus, Output, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use super::wait_for;
+
+/// So much of its log is shown of a process whose test has failed.
+const LAST_LINES: usize = 40;
 
 /// The command that was built with these tests.
 pub fn sealog(args: &[&str]) -> Output {
@@ -169,6 +172,13 @@ impl Drop for Up {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        // What it said last may tell why a test failed.
+        if std::thread::panicking() {
+            let logs = self.logs.lock().unwrap_or_else(PoisonError::into_inner);
+            let last: Vec<&str> = logs.lines().rev().take(LAST_LINES).collect();
+            eprintln!("{}", self.banner.lines().next().unwrap_or_default());
+            last.iter().rev().for_each(|line| eprintln!("  {line}"));
+        }
     }
 }
 

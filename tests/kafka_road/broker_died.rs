@@ -32,23 +32,22 @@ fn the_broker_dies(begin: impl FnOnce(&Deployment) -> Vec<Up>) {
     let mut ups = begin(&deployment);
     let load = Load::new(&deployment, PARTITIONS, &ups[..1]);
     let ((), ids) = load.during(|| {
-        let stages = [Stage::Ingestor, Stage::Chainer, Stage::Archiver];
-        let go_on = |marks: [u64; 3]| {
-            for (stage, mark) in stages.into_iter().zip(marks) {
+        let go_on = || {
+            for stage in [Stage::Ingestor, Stage::Chainer, Stage::Archiver] {
+                let mark = progress(&deployment, stage);
                 let what = format!("the {} goes on", stage.name());
                 wait_for(&what, 120, || (progress(&deployment, stage) > mark).then_some(()));
             }
-            stages.map(|stage| progress(&deployment, stage))
+            let answered = load.answered(0);
+            wait_for("requests are answered", 60, || (load.answered(0) > answered).then_some(()));
         };
-        let mut marks = go_on([0; 3]);
+        go_on();
         for _ in 0..if super::is_long() { 10 } else { 3 } {
             Stop::new().wait(Duration::from_millis(random(500)));
             broker.kill();
             Stop::new().wait(Duration::from_millis(random(3_000)));
             broker.restart();
-            let answered = load.answered(0);
-            marks = go_on(marks);
-            wait_for("requests are answered", 60, || (load.answered(0) > answered).then_some(()));
+            go_on();
         }
     });
     for mut up in ups.drain(..) {

@@ -140,8 +140,9 @@ fn a_host_that_wakes_when_kafka_has_forgotten_its_transactional_ids_commits_noth
         return;
     }
     let folder = tempfile::tempdir().unwrap();
+    // Longer than an owner waits that has failed before, or it would never come to work.
     let forgetful = [
-        ("transactional.id.expiration.ms", "3000"),
+        ("transactional.id.expiration.ms", "10000"),
         ("transaction.remove.expired.transaction.cleanup.interval.ms", "500"),
         ("transaction.abort.timed.out.transaction.cleanup.interval.ms", "500"),
     ];

@@ -17,6 +17,8 @@ pub(super) const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
 const LIMIT: Limit = Limit { records: 5_000, bytes: 8 << 20 };
 const WAIT: Duration = Duration::from_millis(500);
+/// How long requests wait for what a dead process has left open; then they are told to come again.
+const SETTLE: Duration = Duration::from_secs(5);
 /// How many reads in a row may bring nothing before the stream counts as away.
 const PATIENCE: usize = 10;
 
@@ -30,6 +32,8 @@ pub(super) fn recall(
     most: usize,
 ) -> Result<u64, Error> {
     let lane = topics::events(chain);
+    // What is hidden now may be what is about to be sent again.
+    log.settle(&lane, SETTLE)?;
     let Some(last) = log.last(&lane)?.last().map(|record| record.offset) else {
         return Ok(from.unwrap_or(0));
     };

@@ -20,7 +20,8 @@ use super::{Site, open};
 #[ignore = "run by the others, in an environment of their choice"]
 #[allow(clippy::disallowed_methods, reason = "the environment is what it is about")]
 fn child() {
-    let told = std::env::var("SEALOG_TEST_CHILD").unwrap();
+    // Nobody asked.
+    let Ok(told) = std::env::var("SEALOG_TEST_CHILD") else { return };
     let (url, bucket) = told.split_once(' ').unwrap();
     let whole = Duration::from_secs(5);
     let store = open(Options {

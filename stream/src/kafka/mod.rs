@@ -173,6 +173,10 @@ impl Log for Kafka {
         self.readers.last(lane)
     }
 
+    fn settle(&self, lane: &Lane, wait: Duration) -> Result<()> {
+        self.readers.settle(&self.settings.names.lane(lane), wait)
+    }
+
     fn trim(&self, lane: &Lane, before: u64) -> Result<()> {
         self.delete_records(&self.settings.names.lane(lane), before).map_err(|error| error.at(lane))
     }

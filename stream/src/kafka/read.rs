@@ -7,7 +7,7 @@ use rdkafka::Offset;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::message::Message;
-use runtime::Deadline;
+use runtime::{Deadline, Stop};
 
 use super::failure::Ear;
 use super::records::{Room, push};
@@ -115,6 +115,29 @@ impl Readers {
         match self.ear.explain(format!("reading {place} failed"), error) {
             passing if passing.kind() == Kind::Away => Ok(()),
             error => Err(error),
+        }
+    }
+
+    /// `Log::settle`: what is committed for sure must reach what stands in the lane now.
+    pub fn settle(&self, lane: &Lane, wait: Duration) -> Result<()> {
+        let failed = |e| self.ear.explain(format!("the end of {lane} was not read"), e);
+        let deadline = Deadline::after(wait);
+        let mut all = self.settings.reader(NO_GROUP);
+        all.set("isolation.level", "read_uncommitted");
+        let all: BaseConsumer<Ear> = all.create_with_context(self.ear.clone()).map_err(failed)?;
+        let committed = self.settings.reader(NO_GROUP);
+        let committed: BaseConsumer<Ear> = committed.create_with_context(self.ear.clone()).map_err(failed)?;
+        let (_, end) = bounds(&all, &self.ear, lane, self.settings.patience)?;
+        loop {
+            let (_, visible) = bounds(&committed, &self.ear, lane, self.settings.patience)?;
+            if visible >= end {
+                return Ok(());
+            }
+            if deadline.passed() {
+                let what = format!("{lane}: an open transaction hides what stands at {visible} to {end}");
+                return Err(Error::new(Kind::Away, what));
+            }
+            Stop::new().wait(Duration::from_millis(50));
         }
     }
 

@@ -7,7 +7,7 @@ use stream::{Batch, Log};
 
 use super::{PATIENCE, Site, all, batch, texts, wire};
 
-/// 5,000 aborted records and their mark stand behind the last one that counts.
+/// 20,000 aborted records and their mark stand behind the last one that counts.
 #[test]
 fn an_aborted_tail_is_skipped() {
     let Some(site) = Site::new() else { return };
@@ -15,7 +15,7 @@ fn an_aborted_tail_is_skipped() {
     site.kafka.append(&batch(&lane, &["a", "b"])).unwrap();
     let stranger = site.stranger(&site.name("stranger"));
     stranger.begin_transaction().unwrap();
-    for n in 0..5_000 {
+    for n in 0..20_000 {
         let value = format!("aborted {n}");
         stranger.send(BaseRecord::<(), str>::to(&lane.topic).partition(0).payload(&value)).unwrap();
     }
@@ -29,7 +29,7 @@ fn an_aborted_tail_is_skipped() {
     assert_eq!(all(&site.kafka, &lane), ["a", "b"]);
     assert!(!deadline.passed(), "skipping took {PATIENCE:?}");
     let end = site.kafka.last(&lane).unwrap().last().unwrap().offset;
-    assert!(end > 5_000, "the aborted records are not there: the lane ends at {end}");
+    assert!(end > 20_000, "the aborted records are not there: the lane ends at {end}");
 }
 
 /// Keys, times and headers that a producer gave go through a stage unharmed.
