@@ -76,7 +76,7 @@ impl Recovering<'_> {
         let name = chain_origin(self.origin, chain);
         let last = self.stream.last(&topics::sealed(chain))?;
         let plan = match last.last().map(|record| record.offset) {
-            None => Some(self.from_archive(chain, &name, guard)?),
+            None => Some(self.plan_from_archive(chain, &name, guard)?),
             Some(offset) => {
                 let head = opening::last_head(self.stream, &topics::sealed(chain))?;
                 opening::check_history(&head, &self.signing.vkey(&name), &guard, self.archive).map_err(
@@ -87,7 +87,7 @@ impl Recovering<'_> {
                         ))
                     },
                 )?;
-                self.new_source.then(|| self.from_head(chain, &name, guard, head, offset)).transpose()?
+                self.new_source.then(|| self.plan_from_head(chain, &name, guard, head, offset)).transpose()?
             }
         };
         if let Some(plan) = &plan {
@@ -146,7 +146,14 @@ impl Recovering<'_> {
         Ok(checkpoint.sign(self.signing))
     }
 
-    fn from_head(&self, chain: u32, name: &str, guard: Guard, head: Head, at: u64) -> Result<Plan, Failure> {
+    fn plan_from_head(
+        &self,
+        chain: u32,
+        name: &str,
+        guard: Guard,
+        head: Head,
+        at: u64,
+    ) -> Result<Plan, Failure> {
         let events = topics::events(chain);
         let start = start_of(self.stream, &events)?;
         let halt =
@@ -163,7 +170,7 @@ impl Recovering<'_> {
     }
 
     /// What was the last Head of a cut, as the archive knows it.
-    fn from_archive(&self, chain: u32, name: &str, guard: Guard) -> Result<Plan, Failure> {
+    fn plan_from_archive(&self, chain: u32, name: &str, guard: Guard) -> Result<Plan, Failure> {
         let halt = |why: String| Err(Failure::Halt(format!("{name} cannot be recovered: {why}")));
         let Some(tail) = Tail::read(self.archive, name)? else {
             return halt(

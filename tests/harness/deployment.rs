@@ -178,7 +178,7 @@ impl Deployment {
 
     /// The archive.
     pub fn archive(&self) -> Directory {
-        Directory::open(&self.folder.path().join("archive"), StoreOptions { make_root: false }).unwrap()
+        Directory::open(self.folder.path().join("archive"), StoreOptions { make_root: false }).unwrap()
     }
 
     /// The events of all chains, as JSON, but for Sealog's own.

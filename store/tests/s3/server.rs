@@ -4,7 +4,10 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::thread;
+use std::time::Duration;
 
+use runtime::Deadline;
 use tempfile::TempDir;
 
 /// Whose server.
@@ -102,7 +105,22 @@ impl Server {
     pub fn stopped_while<T>(&self, work: impl FnOnce() -> T) -> T {
         let _goes_on = GoesOn(self);
         self.signal("-STOP");
+        // On a busy machine the last of its threads may still answer after the signal is sent.
+        let deadline = Deadline::after(Duration::from_secs(30));
+        while !self.has_stopped() {
+            assert!(!deadline.passed(), "the server does not stop");
+            thread::yield_now();
+        }
         work()
+    }
+
+    /// Whether each of its threads stands still.
+    fn has_stopped(&self) -> bool {
+        let pid = &self.own.as_ref().expect("a server of the test's own").pid;
+        let threads = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+        let stats = threads.map(|thread| std::fs::read_to_string(thread.unwrap().path().join("stat")));
+        // A thread that has ended meanwhile has no state. The state stands behind the name, which is in brackets.
+        stats.flatten().all(|stat| stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T')))
     }
 
     fn signal(&self, signal: &str) {
