@@ -144,6 +144,7 @@ fn when_the_archive_is_gone_a_stop_says_what_waits_and_the_next_start_archives_i
     }
     fs::remove_dir_all(&archive).unwrap();
     assert_eq!(up.post(r#"{"id":"meanwhile","action":"a"}"#).0, 202);
+    wait_for("it is sealed", 10, || (up.metric("sealog_chainer_last_seq") >= 2.0).then_some(()));
     let (status, last_words) = up.stop_at_once();
     assert_eq!(status.code(), Some(0), "{last_words}");
     assert!(last_words.contains("Events that wait, sealed and durable: "), "{last_words}");

@@ -214,6 +214,10 @@ impl<S: Shelf> Member for LocalMember<S> {
             }
         }
     }
+
+    fn is_anothers(&self, _: &Lane) -> bool {
+        !self.shelf.owners().table().is_newest(self.id, &self.role.group)
+    }
 }
 
 impl<S: Shelf> Drop for LocalMember<S> {

@@ -157,6 +157,10 @@ pub trait Member: Send {
     /// Waits up to `wait` for a claim won: lanes newly owned, or still owned after their claim was dropped. Must be
     /// called again within a few seconds, also by a member that holds all it wants: it is what keeps it in the group.
     fn poll(&mut self, wait: Duration) -> Result<Option<Box<dyn Claim>>>;
+
+    /// Whether the group has given `lane` to another process. False also while this member cannot know it: cut off from
+    /// the others, or while they share their lanes anew.
+    fn is_anothers(&self, lane: &Lane) -> bool;
 }
 
 /// What one owner holds, until it is lost, fails or is dropped. Dropping the member ends its claims.

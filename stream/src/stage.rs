@@ -8,12 +8,12 @@ use std::time::Duration;
 use runtime::{Backoff, Deadline, Failure, Stop, halt_on_panic};
 use tracing::{error, info, warn};
 
-use crate::{Claim, Error, Fence, Groups, Kind, Lane, Role};
+use crate::{Claim, Error, Fence, Groups, Kind, Lane, Member, Role};
 
 const POLL: Duration = Duration::from_millis(100);
 /// Once asked to stop, a stage ends when so many polls in a row brought no lane and nothing runs.
 const QUIET_POLLS: usize = 3;
-/// The same while a lane has failed and has not come back: it may be another's by then.
+/// The same while a lane has failed, has not come back, and is not known to be another's.
 const QUIET_POLLS_AFTER_FAILURE: usize = 50;
 /// A member that has just joined may not have been given its lanes yet.
 const SETTLING: Duration = Duration::from_secs(3);
@@ -50,9 +50,9 @@ struct Known {
     turn: u64,
     /// How long the next body waits before it begins, once one has failed.
     backoff: Backoff,
-    /// Why the last body failed, until they are claimed anew, and how many claims there had been. A newer claim may be
-    /// won before the end of the old one's body is heard of: then its failure is old news.
-    failed: Option<(Failure, u64)>,
+    /// Why the last body failed, until they are claimed anew. A newer claim may be won before the end of the old one's
+    /// body is heard of: then its failure is old news.
+    failed: Option<Failure>,
 }
 
 /// What is known of the threads.
@@ -156,11 +156,11 @@ where
             }
             threads.collect(self.stop);
             if self.stop.is_set() && threads.running == 0 {
+                threads.leave_to_others(&*member);
                 let failed = threads.known.values().any(|known| known.failed.is_some());
                 let enough = if failed { QUIET_POLLS_AFTER_FAILURE } else { QUIET_POLLS };
                 let settled = threads.turns > 0 || settling.passed();
                 if settled && quiet_polls >= enough {
-                    threads.leave_to_others();
                     return Ok(());
                 }
                 if threads.no_try_left() || self.stop.is_abandoned() {
@@ -225,7 +225,7 @@ impl Threads {
                 // Dropping the claim lets its lane be claimed anew.
                 Err(passing) => {
                     if known.turn == turn {
-                        known.failed = Some((passing, self.turns));
+                        known.failed = Some(passing);
                     }
                     self.count_try(stop);
                 }
@@ -250,17 +250,16 @@ impl Threads {
         self.tries_left -= usize::from(stop.is_set() && self.tries_left > 0);
     }
 
-    /// A lane that failed and has not come back, though others were won since, has another owner by now.
-    fn leave_to_others(&mut self) {
-        let turns = self.turns;
-        for known in self.known.values_mut() {
-            known.failed.take_if(|(_, before)| *before < turns);
+    /// What failed on lanes that have another owner by now is that one's to finish.
+    fn leave_to_others(&mut self, member: &dyn Member) {
+        for (lanes, known) in &mut self.known {
+            known.failed.take_if(|_| lanes.iter().all(|lane| member.is_anothers(lane)));
         }
     }
 
     /// What this process had to finish and did not. What it lost is for others to finish.
     fn unfinished(self) -> Result<(), Failure> {
-        let mut failures = self.known.into_values().filter_map(|known| Some(known.failed?.0));
+        let mut failures = self.known.into_values().filter_map(|known| known.failed);
         failures.find(|why| matches!(why, Failure::Retry(_))).map_or(Ok(()), Err)
     }
 

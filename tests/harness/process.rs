@@ -154,10 +154,8 @@ impl Up {
     /// As an impatient Ctrl-C does, twice.
     pub fn stop_at_once(self) -> (ExitStatus, String) {
         self.signal(Signal::INT);
-        // The second counts once the first has been taken up, and the gateway then no longer takes anything.
-        wait_for("it is stopping", 10, || {
-            self.try_post("{}").is_none_or(|(status, _)| status == 503).then_some(())
-        });
+        // The second counts once the first has been taken up.
+        wait_for("it is stopping", 10, || (self.logged("stopping: ") > 0).then_some(()));
         self.stop()
     }
 

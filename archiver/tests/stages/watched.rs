@@ -113,6 +113,10 @@ impl Member for WatchedMember {
         let claim = self.member.poll(wait)?;
         Ok(claim.map(|claim| Box::new(WatchedClaim { claim, memory, seen }) as Box<dyn Claim>))
     }
+
+    fn is_anothers(&self, lane: &Lane) -> bool {
+        self.member.is_anothers(lane)
+    }
 }
 
 struct WatchedClaim {

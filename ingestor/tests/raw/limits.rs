@@ -143,6 +143,9 @@ impl Member for WatchedMember {
         let claim = self.0.poll(wait)?;
         Ok(claim.map(|claim| Box::new(WatchedClaim(claim, Arc::clone(&self.1))) as Box<dyn Claim>))
     }
+    fn is_anothers(&self, lane: &Lane) -> bool {
+        self.0.is_anothers(lane)
+    }
 }
 
 struct WatchedClaim(Box<dyn Claim>, Arc<AtomicUsize>);

@@ -135,6 +135,16 @@ pub fn lanes_move_between_members_and_each_record_is_forwarded_once(fixture: &dy
         assert!(!deadline.passed(), "the second member won no lane");
         first.step(&scene.ground).and_then(|()| second.step(&scene.ground)).unwrap();
     }
+    let deadline = Deadline::after(scene.patience);
+    // Both know whose each lane is, once it is settled.
+    let shared = |a: &Forwarder, b: &Forwarder| {
+        let mut lanes = (0..LANES).map(|partition| scene.source(partition));
+        lanes.all(|lane| a.member.is_anothers(&lane) != b.member.is_anothers(&lane))
+    };
+    while !shared(&first, &second) {
+        assert!(!deadline.passed(), "a lane is nobody's or both members'");
+        first.step(&scene.ground).and_then(|()| second.step(&scene.ground)).unwrap();
+    }
     let total = append(20);
     first.run_until(&scene, Some(&mut second), total);
     drop(first);

@@ -55,6 +55,8 @@ pub(super) struct Holds {
 struct State {
     owned: BTreeSet<Lane>,
     holds: Vec<Arc<Hold>>,
+    /// Whether all that the group gives this member is in `owned`: not so between a loss and the next word of it.
+    settled: bool,
 }
 
 impl Holds {
@@ -73,6 +75,7 @@ impl Holds {
             let mut state = self.state();
             let ends = self.whole && !lanes.is_empty();
             state.owned.extend(lanes);
+            state.settled = true;
             if ends { std::mem::take(&mut state.holds) } else { Vec::new() }
         };
         ended.iter().for_each(|hold| hold.lose());
@@ -82,6 +85,7 @@ impl Holds {
     pub fn lose(&self, lanes: &[Lane]) {
         let ended: Vec<_> = {
             let mut state = self.state();
+            state.settled = false;
             for lane in lanes {
                 state.owned.remove(lane);
             }
@@ -105,6 +109,12 @@ impl Holds {
     /// Whether the group has given any lane.
     pub fn owns_any(&self) -> bool {
         !self.state().owned.is_empty()
+    }
+
+    /// Whether the group has shared its lanes and this one did not come here.
+    pub fn is_anothers(&self, lane: &Lane) -> bool {
+        let state = self.state();
+        state.settled && !state.owned.contains(lane)
     }
 
     /// New holds for the lanes that are owned and not held.
@@ -177,6 +187,20 @@ mod tests {
         holds.lose(&[events(0)]);
         assert!(second[0].is_lost());
         assert_eq!(lanes(&holds.take_up()), [&[events(1)]]);
+    }
+
+    #[test]
+    fn a_lane_is_anothers_once_the_group_has_settled_without_it() {
+        let holds = Holds::new(false);
+        assert!(!holds.is_anothers(&events(0)), "nobody has said anything");
+        holds.gain(vec![events(0), events(1)]);
+        assert!(!holds.is_anothers(&events(0)) && holds.is_anothers(&events(2)));
+        holds.lose(&[events(1)]);
+        assert!(!holds.is_anothers(&events(1)), "it may come back");
+        holds.gain(vec![]);
+        assert!(holds.is_anothers(&events(1)) && !holds.is_anothers(&events(0)));
+        holds.lose_all();
+        assert!(!holds.is_anothers(&events(1)));
     }
 
     #[test]
