@@ -135,10 +135,6 @@ impl Lag<'_> {
     /// Whether it was asked to end, and what is left may be left. Others may go on sealing: what counts is what was
     /// there at the stop.
     fn may_end(&mut self, next: u64) -> Result<bool, Failure> {
-        if self.stop.is_abandoned() {
-            let origin = &self.origin;
-            return Err(Failure::Retry(format!("{origin}: told to end before everything was archived")));
-        }
         if !self.stop.is_set() || self.archiver.ending == Ending::HandOver {
             return Ok(self.stop.is_set());
         }
@@ -147,6 +143,10 @@ impl Lag<'_> {
             None => self.archiver.stream.last(&self.lane)?.last().map_or(0, |record| record.offset + 1),
         };
         self.ends_at = Some(ends_at);
+        if next < ends_at && self.stop.is_abandoned() {
+            let origin = &self.origin;
+            return Err(Failure::Retry(format!("{origin}: told to end before everything was archived")));
+        }
         Ok(next >= ends_at)
     }
 

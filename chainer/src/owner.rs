@@ -100,14 +100,14 @@ impl<'a> Owner<'a> {
         }
         let mut start = start;
         loop {
-            if stop.is_abandoned() {
-                let origin = self.chain.origin();
-                return Err(Failure::Retry(format!("{origin}: told to end before everything was sealed")));
-            }
             // Asked before more is taken: others may append without end.
             let nothing_in_hand = self.linked == self.taken.len() && self.unsigned.is_none();
             if stop.is_set() && start.is_none() && nothing_in_hand && self.may_end()? {
                 return self.finish();
+            }
+            if stop.is_abandoned() {
+                let origin = self.chain.origin();
+                return Err(Failure::Retry(format!("{origin}: told to end before everything was sealed")));
             }
             self.take(stop)?;
             // The very reading that was checked is the one that is sealed with: the clock may move at any moment.
