@@ -26,7 +26,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, Mode, OFlags, openat};
 
-use crate::{Error, Keep, Kind, Listing, Object, Page, Result, Store, Tag, Version};
+use crate::{Error, Keep, Kind, Listing, Object, Page, Result, Retention, Store, Tag, Version};
 use disk::Disk;
 
 /// How to open one for writing.
@@ -94,6 +94,10 @@ impl Store for Directory {
         max_bytes: u64,
     ) -> Result<Object> {
         self.read(key, version, range, max_bytes)
+    }
+
+    fn retention(&self) -> Option<Retention> {
+        None
     }
 
     /// Each page reads the names of the folders it touches anew, for a cache could be older than an acknowledged

@@ -15,5 +15,5 @@ pub mod s3;
 
 pub use error::{Error, Kind, Result};
 pub use notes::{Notes, NotesError, keys_after};
-pub use seam::{Entry, Keep, Listing, Lock, Mode, Object, Page, Store, Tag, Version};
+pub use seam::{Entry, Keep, Listing, Lock, Mode, Object, Page, Retention, Store, Tag, Version};
 pub use tail::{Tail, read_trees};

@@ -12,7 +12,9 @@ use std::time::Duration;
 use runtime::Clock;
 use schemas::Micros;
 
-use crate::{Entry, Error, Keep, Kind, Listing, Lock, Mode, Object, Page, Result, Store, Tag, Version, key};
+use crate::{
+    Entry, Error, Keep, Kind, Listing, Lock, Mode, Object, Page, Result, Retention, Store, Tag, Version, key,
+};
 
 #[cfg(test)]
 mod tests;
@@ -32,7 +34,7 @@ pub enum Fault {
 #[derive(Clone)]
 pub struct Memory {
     clock: Arc<dyn Clock>,
-    locks: Option<(Mode, Duration)>,
+    locks: Option<Retention>,
     state: Arc<Mutex<State>>,
 }
 
@@ -54,6 +56,7 @@ struct Stored {
     bytes: Option<Vec<u8>>,
     modified: Micros,
     lock: Option<Lock>,
+    is_held: bool,
 }
 
 impl Memory {
@@ -64,7 +67,7 @@ impl Memory {
 
     /// With a lock on each version: evidence for `retention`, a hint for a day at most.
     pub fn locking(clock: Arc<dyn Clock>, mode: Mode, retention: Duration) -> Memory {
-        Memory { locks: Some((mode, retention)), ..Memory::new(clock) }
+        Memory { locks: Some(Retention { mode, period: retention }), ..Memory::new(clock) }
     }
 
     /// Lets the `nth` write fail, counted from 0 since the store was made.
@@ -119,15 +122,15 @@ impl Memory {
 
     fn add(&self, state: &mut State, key: &str, bytes: Option<Vec<u8>>, keep: Keep) -> Version {
         let modified = self.clock.wall();
-        let lock = self.locks.filter(|_| bytes.is_some()).map(|(mode, retention)| {
-            let time = match keep {
-                Keep::Evidence => retention,
-                Keep::Hint => retention.min(DAY),
+        let lock = self.locks.filter(|_| bytes.is_some()).map(|Retention { mode, period }| {
+            let (mode, time) = match keep {
+                Keep::Evidence => (mode, period),
+                Keep::Hint => (Mode::Governance, period.min(DAY)),
             };
             Lock { mode, until: Micros(modified.0.saturating_add(time.as_micros() as i64)) }
         });
         state.versions += 1;
-        let stored = Stored { version: state.versions, bytes, modified, lock };
+        let stored = Stored { version: state.versions, bytes, modified, lock, is_held: false };
         let version = stored.name();
         state.objects.entry(key.to_owned()).or_default().push(stored);
         version
@@ -219,7 +222,12 @@ impl Store for Memory {
             tag: stored.tag(),
             modified: stored.modified,
             lock: stored.lock,
+            is_held: stored.is_held,
         })
+    }
+
+    fn retention(&self) -> Option<Retention> {
+        self.locks
     }
 
     fn list(&self, prefix: &str, after: &str, listing: Listing) -> Result<Page> {

@@ -13,6 +13,7 @@
 //! Keys are relative to the archive's root, with `/` between their parts.
 
 use std::ops::Range;
+use std::time::Duration;
 
 use schemas::Micros;
 
@@ -35,6 +36,9 @@ pub trait Store: Send + Sync {
         range: Option<Range<u64>>,
         max_bytes: u64,
     ) -> Result<Object>;
+
+    /// What each piece of evidence is locked with when it is written. None: this store locks nothing by itself.
+    fn retention(&self) -> Option<Retention>;
 
     /// The entries under `prefix` whose keys come after `after` (empty: from the start), in the order of keys.
     fn list(&self, prefix: &str, after: &str, listing: Listing) -> Result<Page>;
@@ -75,6 +79,15 @@ pub struct Lock {
     pub until: Micros,
 }
 
+/// How long evidence cannot be deleted, and who can lift that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// Of evidence. A hint is always locked in governance mode.
+    pub mode: Mode,
+    /// From the moment of writing, rounded up to a whole second.
+    pub period: Duration,
+}
+
 /// S3's two modes of Object Lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
@@ -99,6 +112,8 @@ pub struct Object {
     pub modified: Micros,
     /// Its lock, where the store knows locks and it has one.
     pub lock: Option<Lock>,
+    /// Whether somebody has put a legal hold on it: until that is taken off, it stays whatever its lock says.
+    pub is_held: bool,
 }
 
 /// One line of a list.

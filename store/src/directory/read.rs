@@ -52,7 +52,15 @@ impl Directory {
             _ => self.fault(key, "reading", error),
         })?;
         let modified = modified(&stat);
-        Ok(Object { bytes, size_bytes, version: Version::default(), tag: tag(&stat), modified, lock: None })
+        Ok(Object {
+            bytes,
+            size_bytes,
+            version: Version::default(),
+            tag: tag(&stat),
+            modified,
+            lock: None,
+            is_held: false,
+        })
     }
 
     /// The folder that a key lies in, if there is one.

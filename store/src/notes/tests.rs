@@ -9,7 +9,7 @@ use schemas::{Signing, Tree, Vkey};
 
 use super::*;
 use crate::memory::Memory;
-use crate::{Keep, Object, Page, Result, Tag, Version};
+use crate::{Keep, Object, Page, Result, Retention, Tag, Version};
 
 const ORIGIN: &str = "acme.example/audit/0";
 
@@ -75,6 +75,10 @@ impl Store for Beginning {
     ) -> Result<Object> {
         self.read();
         self.store.get(key, version, range, max_bytes)
+    }
+
+    fn retention(&self) -> Option<Retention> {
+        self.store.retention()
     }
 
     fn list(&self, prefix: &str, after: &str, listing: Listing) -> Result<Page> {

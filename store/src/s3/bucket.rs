@@ -11,8 +11,7 @@ use aws_sdk_s3::types::{
 use super::S3;
 use super::attempt::within;
 use super::fault::{Fault, Meaning};
-use super::options::Retention;
-use crate::{Error, Kind, Mode, Result};
+use crate::{Error, Kind, Mode, Result, Retention};
 
 /// What a bucket does by itself with each object.
 #[derive(Clone, Debug, PartialEq, Eq)]

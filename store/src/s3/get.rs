@@ -8,7 +8,7 @@ use aws_sdk_s3::error::SdkError;
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
 use aws_sdk_s3::primitives::{ByteStream, DateTime, DateTimeFormat};
-use aws_sdk_s3::types::ObjectLockMode;
+use aws_sdk_s3::types::{ObjectLockLegalHoldStatus, ObjectLockMode};
 use schemas::Micros;
 
 use super::attempt::{allowance, within};
@@ -155,6 +155,7 @@ struct Known<'a> {
     modified: Option<&'a DateTime>,
     mode: Option<&'a ObjectLockMode>,
     until: Option<&'a DateTime>,
+    hold: Option<&'a ObjectLockLegalHoldStatus>,
 }
 
 impl Known<'_> {
@@ -167,6 +168,7 @@ impl Known<'_> {
             tag: Tag(self.tag.unwrap_or_default().to_owned()),
             modified: self.modified.map(whole_seconds).unwrap_or_default(),
             lock,
+            is_held: self.hold == Some(&ObjectLockLegalHoldStatus::On),
         }
     }
 }
@@ -183,6 +185,7 @@ impl Answer for GetObjectOutput {
             modified: self.last_modified(),
             mode: self.object_lock_mode(),
             until: self.object_lock_retain_until_date(),
+            hold: self.object_lock_legal_hold_status(),
         }
     }
 }
@@ -195,6 +198,7 @@ impl Answer for HeadObjectOutput {
             modified: self.last_modified(),
             mode: self.object_lock_mode(),
             until: self.object_lock_retain_until_date(),
+            hold: self.object_lock_legal_hold_status(),
         }
     }
 }

@@ -37,9 +37,9 @@ use schemas::Micros;
 use tokio::runtime::Runtime;
 
 pub use bucket::{Bucket, Versioning};
-pub use options::{Credentials, Encryption, Options, Retention, Timeouts};
+pub use options::{Credentials, Encryption, Options, Timeouts};
 
-use crate::{Error, Keep, Kind, Listing, Object, Page, Result, Store, Tag, Version, key};
+use crate::{Error, Keep, Kind, Listing, Object, Page, Result, Retention, Store, Tag, Version, key};
 
 /// The store over a bucket. Its verbs block, and must not be called on a thread that runs futures.
 pub struct S3 {
@@ -108,6 +108,10 @@ impl Store for S3 {
         max_bytes: u64,
     ) -> Result<Object> {
         self.read(key, version, range, max_bytes)
+    }
+
+    fn retention(&self) -> Option<Retention> {
+        self.options.retention
     }
 
     fn list(&self, prefix: &str, after: &str, listing: Listing) -> Result<Page> {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::{Error, Kind, Mode, Result};
+use crate::{Error, Kind, Result, Retention};
 
 /// Which bucket, where it is, and how it is written.
 #[derive(Clone, Debug)]
@@ -75,15 +75,6 @@ impl Options {
 
 const SHORTEST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(100 * 366 * 24 * 60 * 60);
-
-/// How long an object cannot be deleted, and who can lift that.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Retention {
-    /// Of evidence. A hint is always locked in governance mode.
-    pub mode: Mode,
-    /// From the moment of writing, rounded up to a whole second.
-    pub period: Duration,
-}
 
 /// Who encrypts at rest, and with what.
 #[derive(Clone, Debug, PartialEq, Eq)]

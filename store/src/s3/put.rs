@@ -11,9 +11,9 @@ use base64::engine::general_purpose::STANDARD;
 use schemas::{Hash, Micros};
 
 use super::attempt::within;
-use super::options::{Encryption, Retention};
+use super::options::Encryption;
 use super::{S3, version_of};
-use crate::{Error, Keep, Kind, Mode, Result, Tag, Version};
+use crate::{Error, Keep, Kind, Mode, Result, Retention, Tag, Version};
 
 /// What one PutObject takes.
 const MAX_BODY_BYTES: u64 = 5 << 30;

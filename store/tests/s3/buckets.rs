@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use store::s3::{Bucket, Encryption, Options, Retention, Versioning};
-use store::{Keep, Kind, Mode, Store};
+use store::s3::{Bucket, Encryption, Options, Versioning};
+use store::{Keep, Kind, Mode, Retention, Store};
 
 use super::root::Root;
 use super::{DAY, Site, kind, open};

@@ -2,8 +2,8 @@
 
 use runtime::{Clock, SystemClock};
 use schemas::Micros;
-use store::s3::{Options, Retention};
-use store::{Keep, Kind, Listing, Lock, Mode, Store};
+use store::s3::Options;
+use store::{Keep, Kind, Listing, Lock, Mode, Retention, Store};
 
 use super::root::Root;
 use super::{DAY, Site, kind};

@@ -25,8 +25,8 @@ use std::time::Duration;
 use runtime::SystemClock;
 use server::{Make, Server};
 use store::conformance::Case;
-use store::s3::{Credentials, Options, Retention, S3};
-use store::{Keep, Kind, Mode, Store};
+use store::s3::{Credentials, Options, S3};
+use store::{Keep, Kind, Mode, Retention, Store};
 
 /// Where a test runs.
 struct Site {

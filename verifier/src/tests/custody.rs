@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use store::memory::Memory;
-use store::{Error, Keep, Kind, Listing, Object, Page, Store, Tag, Version};
+use store::{Error, Keep, Kind, Listing, Object, Page, Retention, Store, Tag, Version};
 
 use super::{both, chain_0, chain_1, check, memory, options};
 use crate::testing::Objects;
@@ -61,6 +61,10 @@ impl Store for Withholding {
             true => Err(Error::new(self.kind, key, "not today")),
             false => self.inner.get(key, version, range, max_bytes),
         }
+    }
+
+    fn retention(&self) -> Option<Retention> {
+        self.inner.retention()
     }
 
     fn list(&self, prefix: &str, after: &str, listing: Listing) -> store::Result<Page> {

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use schemas::{Micros, Place, Seq};
 use store::memory::Memory;
-use store::{Keep, Listing, Object, Page, Store, Tag, Version};
+use store::{Keep, Listing, Object, Page, Retention, Store, Tag, Version};
 
 use super::{
     CHAIN_0, CHAIN_1, assert_broken, both, chain_0, chain_1, check, check_zero, known, memory, options,
@@ -60,6 +60,10 @@ impl Store for Growing {
     ) -> store::Result<Object> {
         self.grow();
         self.inner.get(key, version, range, max_bytes)
+    }
+
+    fn retention(&self) -> Option<Retention> {
+        self.inner.retention()
     }
 
     fn list(&self, prefix: &str, after: &str, _: Listing) -> store::Result<Page> {
