@@ -20,6 +20,8 @@ use crate::writing::Writing;
 const LOOK: Duration = Duration::from_millis(100);
 /// How long a record that is there may take to be read.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a look whether anything is hidden may take, while a stop waits.
+const SETTLE: Duration = Duration::from_secs(1);
 const ONE: Limit = Limit { records: 1, bytes: 1 };
 const TAKE: Limit = Limit { records: 10_000, bytes: 16 << 20 };
 const KEEP_BYTES: usize = 4 << 20;
@@ -75,7 +77,7 @@ impl Archiver {
     /// Archives until `stop` is set and the ending is reached. Err(Halt): it halted, and why.
     /// Err(Retry): it was abandoned while something waited, which the next start archives.
     pub fn run(&self, stop: &Stop) -> Result<(), Failure> {
-        run_claims(&*self.stream, &role(), stop, |claim| self.own(claim, stop))
+        run_claims(&*self.stream, &role(), self.ending, stop, |claim| self.own(claim, stop))
     }
 
     fn own(&self, claim: &mut dyn Claim, stop: &Stop) -> Result<(), Failure> {
@@ -140,7 +142,14 @@ impl Lag<'_> {
         }
         let ends_at = match self.ends_at {
             Some(ends_at) => ends_at,
-            None => self.archiver.stream.last(&self.lane)?.last().map_or(0, |record| record.offset + 1),
+            // The mark that ends the chainer's last commit may still be on its way.
+            None => match self.archiver.stream.settle(&self.lane, SETTLE) {
+                Err(hidden) if hidden.kind() == Kind::Away && !self.stop.is_abandoned() => return Ok(false),
+                settled => {
+                    settled?;
+                    self.archiver.stream.last(&self.lane)?.last().map_or(0, |record| record.offset + 1)
+                }
+            },
         };
         self.ends_at = Some(ends_at);
         if next < ends_at && self.stop.is_abandoned() {

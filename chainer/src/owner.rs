@@ -1,11 +1,12 @@
 //! The owner of one chain. `commit` is the order of writes; each line says what a death there leaves behind.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use runtime::{Clock, Ending, Failure, Stop};
 use schemas::event::Attribute;
 use schemas::{Checkpoint, Head, Micros, Signing, own_act};
-use stream::{Batch, Claim, Lane, LaneId, Limit, Stream, topics};
+use stream::{Batch, Claim, Kind, Lane, LaneId, Limit, Stream, topics};
 use tracing::{error, info};
 
 use crate::chain::{COMMIT_BYTES, COMMIT_EVENTS, Chain, Policy, push_head};
@@ -19,6 +20,8 @@ const LOOK: Duration = Duration::from_millis(100);
 /// Few events wait so long for more, so that many small appends do not become many small commits.
 const LINGER: Duration = Duration::from_millis(20);
 const FEW: usize = 1_000;
+/// How long a look whether anything is hidden may take, while a stop waits.
+const SETTLE: Duration = Duration::from_secs(1);
 /// What a chain keeps of its two arenas while it has little to do.
 const KEEP_BYTES: usize = 4 << 20;
 
@@ -26,6 +29,8 @@ const KEEP_BYTES: usize = 4 << 20;
 pub(crate) struct Tools<'a> {
     pub stream: &'a dyn Stream,
     pub clock: &'a dyn Clock,
+    /// Of the whole process: a claim that comes anew must not believe a clock that the last one did not.
+    pub watch: &'a Mutex<ClockWatch>,
     pub signing: &'a Signing,
     pub policy: &'a Policy,
     pub ending: Ending,
@@ -44,7 +49,6 @@ pub(crate) struct Owner<'a> {
     /// How many of `taken` are linked.
     linked: usize,
     out: Batch,
-    watch: ClockWatch,
     idle_since: Micros,
     start_is_said: bool,
     /// Where the source ended when the stop was seen: up to there everything is sealed before the end.
@@ -73,7 +77,7 @@ impl<'a> Owner<'a> {
     ) -> Owner<'a> {
         let source = claim.lanes()[0].clone();
         let unsigned = is_unsigned_cut(head).then(|| chain.checkpoint());
-        let (wall, boot) = (tools.clock.wall(), tools.clock.boot());
+        let wall = tools.clock.wall();
         Owner {
             source,
             chain,
@@ -82,7 +86,6 @@ impl<'a> Owner<'a> {
             taken: Batch::new(),
             linked: 0,
             out: Batch::new(),
-            watch: ClockWatch::begin(wall, boot),
             idle_since: wall,
             start_is_said: false,
             ends_at: None,
@@ -224,7 +227,9 @@ impl<'a> Owner<'a> {
     /// Whether something may be sealed at the time that the clock showed.
     fn clock_is_believed(&mut self, wall: Micros) -> bool {
         let boot = self.tools.clock.boot();
-        let refused = self.watch.check(wall, boot, self.chain.last_sealed_at());
+        let mut watch = self.tools.watch.lock().unwrap_or_else(PoisonError::into_inner);
+        let refused = watch.check(wall, boot, self.chain.last_sealed_at());
+        drop(watch);
         let was_believed = self.metrics.clock_refused.get() == 0;
         self.metrics.clock_refused.set(i64::from(refused.is_some()));
         if let (Some(why), true) = (&refused, was_believed) {
@@ -243,7 +248,14 @@ impl<'a> Owner<'a> {
         }
         let ends_at = match self.ends_at {
             Some(ends_at) => ends_at,
-            None => self.tools.stream.last(&self.source)?.last().map_or(0, |record| record.offset + 1),
+            // What a dead process's open transaction hides was acknowledged too.
+            None => match self.tools.stream.settle(&self.source, SETTLE) {
+                Err(hidden) if hidden.kind() == Kind::Away => return Ok(false),
+                settled => {
+                    settled?;
+                    self.tools.stream.last(&self.source)?.last().map_or(0, |record| record.offset + 1)
+                }
+            },
         };
         self.ends_at = Some(ends_at);
         Ok(self.chain.source_position() >= ends_at)

@@ -12,6 +12,7 @@ use stream::{Claim, Stream, run_claims, topics};
 use tracing::info;
 
 use crate::chain::{Chain, Policy};
+use crate::clock_watch::ClockWatch;
 use crate::guard::Guard;
 use crate::metrics::Metrics;
 use crate::owner::{Owner, Tools};
@@ -45,10 +46,17 @@ impl Chainer {
     /// Seals until `stop` is set and the ending is reached. Err: it halted, or could not reach it, and why.
     pub fn run(&self, stop: &Stop) -> Result<(), Failure> {
         let started: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
-        run_claims(&*self.stream, &role(&self.origin), stop, |claim| self.own(claim, stop, &started))
+        let watch = Mutex::new(ClockWatch::begin(self.clock.wall(), self.clock.boot()));
+        let role = role(&self.origin);
+        run_claims(&*self.stream, &role, self.ending, stop, |claim| self.own(claim, stop, (&started, &watch)))
     }
 
-    fn own(&self, claim: &mut dyn Claim, stop: &Stop, started: &Mutex<BTreeSet<u32>>) -> Result<(), Failure> {
+    fn own(
+        &self,
+        claim: &mut dyn Claim,
+        stop: &Stop,
+        (started, watch): (&Mutex<BTreeSet<u32>>, &Mutex<ClockWatch>),
+    ) -> Result<(), Failure> {
         let chain = claim.lanes()[0].partition;
         let name = chain_origin(&self.origin, chain);
         let vkey = self.signing.vkey(&name);
@@ -65,6 +73,7 @@ impl Chainer {
         let tools = Tools {
             stream: &*self.stream,
             clock: &*self.clock,
+            watch,
             signing: &self.signing,
             policy: &self.policy,
             ending: self.ending,

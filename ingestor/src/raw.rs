@@ -8,7 +8,7 @@ mod source;
 use std::sync::Arc;
 use std::time::Duration;
 
-use runtime::{Clock, Failure, Stop};
+use runtime::{Clock, Ending, Failure, Stop};
 use schemas::Micros;
 use schemas::event::{ReceivedFrom, Transport};
 use stream::{Batch, Claim, Fence, Kind, Limit, Record, Role, Stream, run_claims};
@@ -56,7 +56,8 @@ impl Ingestor {
 
     /// Runs until `stop` is set, or the stream says that nothing may go on.
     pub fn run(&self, stop: &Stop) -> Result<(), Failure> {
-        run_claims(&*self.stream, &self.role(), stop, |claim| self.work(claim, stop))
+        // Raw records that were not taken yet stay where they are.
+        run_claims(&*self.stream, &self.role(), Ending::HandOver, stop, |claim| self.work(claim, stop))
     }
 
     /// The work on one claim. Whatever fails, the claim is dropped with all that was read through it, and the next

@@ -215,8 +215,9 @@ impl<S: Shelf> Member for LocalMember<S> {
         }
     }
 
-    fn is_anothers(&self, _: &Lane) -> bool {
-        !self.shelf.owners().table().is_newest(self.id, &self.role.group)
+    fn is_settled(&self) -> bool {
+        let is_won = |lane| self.won.iter().any(|tenure| !tenure.is_over() && tenure.lanes.contains(lane));
+        !self.shelf.owners().table().is_newest(self.id, &self.role.group) || self.lanes.iter().all(is_won)
     }
 }
 

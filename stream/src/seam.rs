@@ -158,9 +158,10 @@ pub trait Member: Send {
     /// called again within a few seconds, also by a member that holds all it wants: it is what keeps it in the group.
     fn poll(&mut self, wait: Duration) -> Result<Option<Box<dyn Claim>>>;
 
-    /// Whether the group has given `lane` to another process. False also while this member cannot know it: cut off from
-    /// the others, or while they share their lanes anew.
-    fn is_anothers(&self, lane: &Lane) -> bool;
+    /// Whether every lane that the group gives this member is in a claim that was handed out and lives: what it has
+    /// not, others have. False while the group shares its lanes anew, while a claim is being made, and while this
+    /// member is cut off and cannot know it.
+    fn is_settled(&self) -> bool;
 }
 
 /// What one owner holds, until it is lost, fails or is dropped. Dropping the member ends its claims.

@@ -5,18 +5,14 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, Scope};
 use std::time::Duration;
 
-use runtime::{Backoff, Deadline, Failure, Stop, halt_on_panic};
+use runtime::{Backoff, Deadline, Ending, Failure, Stop, halt_on_panic};
 use tracing::{error, info, warn};
 
-use crate::{Claim, Error, Fence, Groups, Kind, Lane, Member, Role};
+use crate::{Claim, Error, Fence, Groups, Kind, Lane, Role};
 
 const POLL: Duration = Duration::from_millis(100);
-/// Once asked to stop, a stage ends when so many polls in a row brought no lane and nothing runs.
-const QUIET_POLLS: usize = 3;
-/// The same while a lane has failed, has not come back, and is not known to be another's.
-const QUIET_POLLS_AFTER_FAILURE: usize = 50;
-/// A member that has just joined may not have been given its lanes yet.
-const SETTLING: Duration = Duration::from_secs(3);
+/// Who hands over leaves a lane that failed after so many polls, if it has not come back by then.
+const POLLS_FOR_FAILED: usize = 50;
 /// Once asked to stop, a stage tries no more than so often what failed: for about 20 s with the waits between.
 const LAST_TRIES: usize = 10;
 /// A body that ran so long before it failed was well: the next failure is waited out from the start again.
@@ -66,11 +62,14 @@ struct Threads {
     known: BTreeMap<Vec<Lane>, Known>,
     /// A claim whose body is done is kept, so that its lane is not handed out once more.
     done: Vec<Box<dyn Claim>>,
+    /// Whether it ended before it was known which lanes were its own.
+    in_doubt: bool,
 }
 
 /// What every thread of a stage is started with.
 struct Crew<'a, 'scope, 'env, F> {
     role: &'a Role,
+    ending: Ending,
     stop: &'env Stop,
     body: F,
     tell: Sender<Ended>,
@@ -81,11 +80,13 @@ struct Crew<'a, 'scope, 'env, F> {
 /// says Halt: then the others are asked to stop as well and its reason is the answer. After a body says Retry its
 /// lane is claimed anew. `body` must return Ok soon after `stop` is set, having finished its work.
 ///
-/// Err(Retry): it was asked to stop and what it had to finish failed again and again, or was abandoned. All of it is
-/// where it was, for the next start.
+/// With `Ending::Finish` it ends only when it is known that every lane of this process has been through that; with
+/// `HandOver` others go on with what it has not begun. Err(Retry): it was asked to stop and what it had to finish
+/// failed again and again, or was abandoned. All of it is where it was, for the next start.
 pub fn run_claims<'env>(
     groups: &dyn Groups,
     role: &Role,
+    ending: Ending,
     stop: &'env Stop,
     body: impl Fn(&mut dyn Claim) -> Result<(), Failure> + Sync + Copy + Send + 'env,
 ) -> Result<(), Failure> {
@@ -98,9 +99,10 @@ pub fn run_claims<'env>(
         turns: 0,
         known: BTreeMap::new(),
         done: Vec::new(),
+        in_doubt: false,
     };
     let ended = thread::scope(|scope| {
-        let crew = Crew { role, stop, body, tell, scope };
+        let crew = Crew { role, ending, stop, body, tell, scope };
         let mut backoff = Backoff::default();
         // Joining again is for errors of the member itself; those of a claim end that claim alone.
         loop {
@@ -140,7 +142,7 @@ where
     /// One membership: hands out claims to threads until the stage may end.
     fn share(&self, groups: &dyn Groups, threads: &mut Threads) -> Result<(), Failure> {
         let mut member = groups.join(self.role)?;
-        let (mut quiet_polls, settling) = (0, Deadline::after(SETTLING));
+        let mut quiet_polls = 0;
         loop {
             match member.poll(POLL)? {
                 None => quiet_polls += 1,
@@ -148,24 +150,30 @@ where
                 // claim is kept, so that its lanes are not handed out once more.
                 Some(claim) if threads.halted.is_some() => threads.done.push(claim),
                 Some(claim) => {
-                    quiet_polls = 0;
                     let wait = threads.begin(claim.lanes(), &self.role.fence);
                     self.work_on(claim, threads.turns, wait)?;
                     threads.running += 1;
                 }
             }
+            if threads.running > 0 {
+                quiet_polls = 0;
+            }
             threads.collect(self.stop);
-            if self.stop.is_set() && threads.running == 0 {
-                threads.leave_to_others(&*member);
-                let failed = threads.known.values().any(|known| known.failed.is_some());
-                let enough = if failed { QUIET_POLLS_AFTER_FAILURE } else { QUIET_POLLS };
-                let settled = threads.turns > 0 || settling.passed();
-                if settled && quiet_polls >= enough {
-                    return Ok(());
-                }
-                if threads.no_try_left() || self.stop.is_abandoned() {
-                    return Ok(());
-                }
+            if !self.stop.is_set() || threads.running > 0 {
+                continue;
+            }
+            if member.is_settled() {
+                threads.leave_to_others();
+                return Ok(());
+            }
+            // What failed may come back, and what was not claimed yet may be this process's to finish.
+            let hands_over = self.ending == Ending::HandOver;
+            if hands_over && (!threads.has_failed() || quiet_polls >= POLLS_FOR_FAILED) {
+                return Ok(());
+            }
+            if threads.no_try_left() || self.stop.is_abandoned() {
+                threads.in_doubt = !hands_over;
+                return Ok(());
             }
         }
     }
@@ -250,17 +258,26 @@ impl Threads {
         self.tries_left -= usize::from(stop.is_set() && self.tries_left > 0);
     }
 
-    /// What failed on lanes that have another owner by now is that one's to finish.
-    fn leave_to_others(&mut self, member: &dyn Member) {
-        for (lanes, known) in &mut self.known {
-            known.failed.take_if(|_| lanes.iter().all(|lane| member.is_anothers(lane)));
-        }
+    /// All lanes of this process have been claimed since they failed: what has not is another's to finish.
+    fn leave_to_others(&mut self) {
+        self.known.values_mut().for_each(|known| known.failed = None);
     }
 
-    /// What this process had to finish and did not. What it lost is for others to finish.
+    fn has_failed(&self) -> bool {
+        self.known.values().any(|known| known.failed.is_some())
+    }
+
+    /// What this process had to finish and did not, or may not have.
     fn unfinished(self) -> Result<(), Failure> {
-        let mut failures = self.known.into_values().filter_map(|known| known.failed);
-        failures.find(|why| matches!(why, Failure::Retry(_))).map_or(Ok(()), Err)
+        match self.known.into_values().find_map(|known| known.failed) {
+            Some(Failure::Retry(why) | Failure::Lost(why)) => Err(Failure::Retry(why)),
+            Some(halt) => Err(halt),
+            None if self.in_doubt => Err(Failure::Retry(
+                "it is not known which lanes are this process's: the others were not heard of in time"
+                    .to_owned(),
+            )),
+            None => Ok(()),
+        }
     }
 
     fn no_try_left(&self) -> bool {

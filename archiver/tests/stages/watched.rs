@@ -114,8 +114,8 @@ impl Member for WatchedMember {
         Ok(claim.map(|claim| Box::new(WatchedClaim { claim, memory, seen }) as Box<dyn Claim>))
     }
 
-    fn is_anothers(&self, lane: &Lane) -> bool {
-        self.member.is_anothers(lane)
+    fn is_settled(&self) -> bool {
+        self.member.is_settled()
     }
 }
 

@@ -143,8 +143,8 @@ impl Member for WatchedMember {
         let claim = self.0.poll(wait)?;
         Ok(claim.map(|claim| Box::new(WatchedClaim(claim, Arc::clone(&self.1))) as Box<dyn Claim>))
     }
-    fn is_anothers(&self, lane: &Lane) -> bool {
-        self.0.is_anothers(lane)
+    fn is_settled(&self) -> bool {
+        self.0.is_settled()
     }
 }
 

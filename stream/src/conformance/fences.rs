@@ -136,13 +136,9 @@ pub fn lanes_move_between_members_and_each_record_is_forwarded_once(fixture: &dy
         first.step(&scene.ground).and_then(|()| second.step(&scene.ground)).unwrap();
     }
     let deadline = Deadline::after(scene.patience);
-    // Both know whose each lane is, once it is settled.
-    let shared = |a: &Forwarder, b: &Forwarder| {
-        let mut lanes = (0..LANES).map(|partition| scene.source(partition));
-        lanes.all(|lane| a.member.is_anothers(&lane) != b.member.is_anothers(&lane))
-    };
-    while !shared(&first, &second) {
-        assert!(!deadline.passed(), "a lane is nobody's or both members'");
+    // Whoever is settled knows that what it has not is the other's.
+    while !(first.member.is_settled() && second.member.is_settled()) {
+        assert!(!deadline.passed(), "the members have not settled who owns what");
         first.step(&scene.ground).and_then(|()| second.step(&scene.ground)).unwrap();
     }
     let total = append(20);

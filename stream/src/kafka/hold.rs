@@ -111,10 +111,11 @@ impl Holds {
         !self.state().owned.is_empty()
     }
 
-    /// Whether the group has shared its lanes and this one did not come here.
-    pub fn is_anothers(&self, lane: &Lane) -> bool {
+    /// Whether the group has shared its lanes, and all that are owned are held.
+    pub fn is_settled(&self) -> bool {
         let state = self.state();
-        state.settled && !state.owned.contains(lane)
+        let live = state.holds.iter().filter(|hold| !hold.released.load(Ordering::SeqCst));
+        state.settled && live.map(|hold| hold.lanes.len()).sum::<usize>() == state.owned.len()
     }
 
     /// New holds for the lanes that are owned and not held.
@@ -190,17 +191,24 @@ mod tests {
     }
 
     #[test]
-    fn a_lane_is_anothers_once_the_group_has_settled_without_it() {
+    fn it_is_settled_once_the_group_has_spoken_and_all_that_it_gave_is_held() {
         let holds = Holds::new(false);
-        assert!(!holds.is_anothers(&events(0)), "nobody has said anything");
+        assert!(!holds.is_settled(), "nobody has said anything");
         holds.gain(vec![events(0), events(1)]);
-        assert!(!holds.is_anothers(&events(0)) && holds.is_anothers(&events(2)));
+        assert!(!holds.is_settled());
+        let held = holds.take_up();
+        assert!(holds.is_settled());
+        held[0].release();
+        assert!(!holds.is_settled(), "it is to be held again");
+        holds.take_up();
         holds.lose(&[events(1)]);
-        assert!(!holds.is_anothers(&events(1)), "it may come back");
+        assert!(!holds.is_settled(), "it may come back");
         holds.gain(vec![]);
-        assert!(holds.is_anothers(&events(1)) && !holds.is_anothers(&events(0)));
+        assert!(holds.is_settled());
         holds.lose_all();
-        assert!(!holds.is_anothers(&events(1)));
+        assert!(!holds.is_settled());
+        holds.gain(vec![]);
+        assert!(holds.is_settled(), "others have all of them");
     }
 
     #[test]

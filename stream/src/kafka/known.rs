@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{CommitMode, Consumer};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use runtime::Deadline;
 use sha2::{Digest, Sha256};
 
@@ -42,52 +42,57 @@ impl Known {
     }
 
     /// Whether the group has read the topic, which is named as Kafka knows it.
-    pub fn has(&mut self, group: &GroupConsumer, settings: &Settings, topic: &str) -> bool {
+    pub fn has(
+        &mut self,
+        group: &GroupConsumer,
+        settings: &Settings,
+        topic: &str,
+    ) -> Result<bool, KafkaError> {
         if self.kept.is_none() {
-            self.kept = Some(self.read(group, settings));
+            self.kept = Some(self.read(group, settings)?);
         }
-        self.kept.as_ref().is_some_and(|kept| kept.contains(&name_hash(topic)))
+        Ok(self.kept.as_ref().is_some_and(|kept| kept.contains(&name_hash(topic))))
     }
 
-    /// The group has positions in these topics. What cannot be kept now is tried again.
+    /// The group has positions in these topics. False: it could not be kept now, and is to be tried again.
     pub fn remember<'t>(
         &mut self,
         group: &GroupConsumer,
         settings: &Settings,
         topics: impl Iterator<Item = &'t str>,
-    ) {
+    ) -> bool {
         let topics: BTreeSet<u32> = topics.map(name_hash).collect();
         if topics.is_empty()
             || (!self.is_stale() && self.kept.as_ref().is_some_and(|kept| kept.is_superset(&topics)))
         {
-            return;
+            return true;
         }
         // Others of the group may have written since.
-        let mut all = self.read(group, settings);
-        all.extend(topics);
-        if all.len() > MOST_TOPICS {
-            return self.warn(&format!(
-                "{} topics are more than the {MOST_TOPICS} that can be remembered",
-                all.len()
-            ));
-        }
-        match write(group, settings, &all) {
-            Ok(()) => {
-                self.kept = Some(all);
-                self.fresh = Some(Deadline::after(FRESH));
+        let done = self.read(group, settings).and_then(|mut all| {
+            all.extend(topics);
+            if all.len() > MOST_TOPICS {
+                let number = all.len();
+                self.warn(&format!("{number} topics are more than the {MOST_TOPICS} that can be remembered"));
+                return Ok(());
             }
-            Err(error) => self.warn(&error.to_string()),
-        }
+            write(group, settings, &all)?;
+            self.kept = Some(all);
+            self.fresh = Some(Deadline::after(FRESH));
+            Ok(())
+        });
+        done.map_err(|error| self.warn(&error.to_string())).is_ok()
     }
 
-    /// What cannot be read is nothing: then it is written anew.
-    fn read(&mut self, group: &GroupConsumer, settings: &Settings) -> BTreeSet<u32> {
+    /// What may not be read is nothing. What only could not be read now is not taken for nothing: it would be written
+    /// anew without what others have remembered.
+    fn read(&mut self, group: &GroupConsumer, settings: &Settings) -> Result<BTreeSet<u32>, KafkaError> {
         match committed_as_it_stands(group, &[place(settings)], settings.patience) {
-            Ok(found) => found.iter().flatten().find_map(|(_, beside)| parse(beside)).unwrap_or_default(),
-            Err(error) => {
+            Ok(found) => Ok(found.iter().flatten().find_map(|(_, beside)| parse(beside)).unwrap_or_default()),
+            Err(error) if error.rdkafka_error_code() == Some(Code::TopicAuthorizationFailed) => {
                 self.warn(&error.to_string());
-                BTreeSet::new()
+                Ok(BTreeSet::new())
             }
+            Err(error) => Err(error),
         }
     }
 

@@ -16,7 +16,7 @@ use super::group::{GroupConsumer, Rebalances};
 use super::hold::{Hold, Holds};
 use super::settings::Settings;
 use super::transaction::Transactions;
-use crate::{Claim, Error, Fence, Kind, Lane, Member, Result, Role};
+use crate::{Claim, Error, Fence, Kind, Member, Result, Role};
 
 /// How often it is looked, while the group has no news, for claims that are ready, and for claims that were dropped.
 const LOOK_FOR_READY: Duration = Duration::from_millis(10);
@@ -198,8 +198,8 @@ impl Member for KafkaMember {
         }
     }
 
-    fn is_anothers(&self, lane: &Lane) -> bool {
-        self.holds.is_anothers(lane) && !self.group.assignment_lost()
+    fn is_settled(&self) -> bool {
+        self.under_way == 0 && self.holds.is_settled() && !self.group.assignment_lost()
     }
 }
 

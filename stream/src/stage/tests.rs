@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use runtime::{Deadline, Failure, Stop, SystemClock};
+use runtime::{Deadline, Ending, Failure, Stop, SystemClock};
 
 use crate::memory::Memory;
 use crate::{Batch, Claim, Error, Fence, Groups, Kind, Lane, Limit, Member, Result, Role, run_claims};
@@ -55,8 +55,9 @@ fn abandoned_at_the_third(
 #[test]
 fn a_stage_that_cannot_join_waits_between_its_last_tries_and_says_why_it_gave_up() {
     let gone = Gone::default();
-    let (result, tries) =
-        abandoned_at_the_third(&gone.joins, |stop| run_claims(&gone, &role(), stop, |_| Ok(())));
+    let (result, tries) = abandoned_at_the_third(&gone.joins, |stop| {
+        run_claims(&gone, &role(), Ending::Finish, stop, |_| Ok(()))
+    });
     assert_eq!(result, Err(Failure::Retry("no broker answers".into())));
     assert!(tries <= 4, "it does not spin: {tries}");
 }
@@ -65,7 +66,7 @@ fn a_stage_that_cannot_join_waits_between_its_last_tries_and_says_why_it_gave_up
 fn a_stage_whose_work_fails_when_it_is_to_end_does_not_say_that_it_is_done() {
     let (memory, tries) = (memory(), AtomicUsize::new(0));
     let (result, tries) = abandoned_at_the_third(&tries, |stop| {
-        run_claims(&memory, &role(), stop, |_| {
+        run_claims(&memory, &role(), Ending::Finish, stop, |_| {
             tries.fetch_add(1, Ordering::SeqCst);
             Err(Failure::Retry("the guard cannot be written".into()))
         })
@@ -75,32 +76,34 @@ fn a_stage_whose_work_fails_when_it_is_to_end_does_not_say_that_it_is_done() {
 }
 
 #[test]
-fn work_that_fails_and_then_succeeds_is_done_and_lost_work_is_for_others_to_finish() {
+fn work_that_fails_and_then_succeeds_is_done_and_a_commit_that_was_refused_is_not_anothers_work_yet() {
     let (memory, tries) = (memory(), AtomicUsize::new(0));
     let stop = Stop::new();
     stop.set();
     let second_time_well =
-        run_claims(&memory, &role(), &stop, |_| match tries.fetch_add(1, Ordering::SeqCst) {
+        run_claims(&memory, &role(), Ending::Finish, &stop, |_| match tries.fetch_add(1, Ordering::SeqCst) {
             0 => Err(Failure::Retry("not yet".into())),
             _ => Ok(()),
         });
     assert_eq!(second_time_well, Ok(()));
     let tries = AtomicUsize::new(0);
     let (result, _) = abandoned_at_the_third(&tries, |stop| {
-        run_claims(&memory, &role(), stop, |_| {
+        run_claims(&memory, &role(), Ending::Finish, stop, |_| {
             tries.fetch_add(1, Ordering::SeqCst);
-            Err(Failure::Lost("it is another's".into()))
+            Err(Failure::Lost("the lanes were shared anew".into()))
         })
     });
-    assert_eq!(result, Ok(()));
+    assert_eq!(result, Err(Failure::Retry("the lanes were shared anew".into())));
 }
 
-/// A group that gives these partitions in one claim, and when that was dropped, those in the next. Then it has settled.
-struct Given(Vec<Vec<u32>>);
+/// A group that gives these partitions in one claim, and when that was dropped, those in the next. Then it has settled,
+/// or has not, and who waits for it is told to end.
+struct Given(Vec<Vec<u32>>, bool, Stop);
 
 struct Giving {
     left: Vec<Vec<u32>>,
-    last: Vec<Lane>,
+    settles: bool,
+    stop: Stop,
     dropped: Arc<AtomicUsize>,
     given: usize,
 }
@@ -108,7 +111,13 @@ struct Giving {
 impl Groups for Given {
     fn join(&self, _: &Role) -> Result<Box<dyn Member>> {
         let left = self.0.iter().rev().cloned().collect();
-        Ok(Box::new(Giving { left, last: Vec::new(), dropped: Arc::default(), given: 0 }))
+        Ok(Box::new(Giving {
+            left,
+            settles: self.1,
+            stop: self.2.clone(),
+            dropped: Arc::default(),
+            given: 0,
+        }))
     }
 
     fn positions(&self, _: &str, lanes: &[Lane]) -> Result<Vec<Option<u64>>> {
@@ -119,17 +128,20 @@ impl Groups for Given {
 impl Member for Giving {
     fn poll(&mut self, wait: Duration) -> Result<Option<Box<dyn Claim>>> {
         let nothing = self.left.is_empty() || self.dropped.load(Ordering::SeqCst) < self.given;
+        if self.left.is_empty() {
+            self.stop.abandon();
+        }
         if nothing {
             Stop::new().wait(wait / 20);
             return Ok(None);
         }
         self.given += 1;
-        self.last = self.left.pop().unwrap_or_default().iter().map(|n| Lane::new("in", *n)).collect();
-        Ok(Some(Box::new(Lanes { lanes: self.last.clone(), dropped: self.dropped.clone() })))
+        let lanes = self.left.pop().unwrap_or_default().iter().map(|n| Lane::new("in", *n)).collect();
+        Ok(Some(Box::new(Lanes { lanes, dropped: self.dropped.clone() })))
     }
 
-    fn is_anothers(&self, lane: &Lane) -> bool {
-        self.left.is_empty() && !self.last.contains(lane)
+    fn is_settled(&self) -> bool {
+        self.left.is_empty() && self.settles
     }
 }
 
@@ -162,39 +174,54 @@ impl Claim for Lanes {
     }
 }
 
-/// How a stage ends that fails with what is first given, and with nothing else.
-fn fails_first(fence: Fence, given: &[&[u32]]) -> Result<(), Failure> {
+/// How a stage ends that is told to leave what it cannot finish, and fails with what it is given first.
+fn fails_first(ending: Ending, fence: Fence, given: &[&[u32]], settles: bool) -> Result<(), String> {
     let (stop, tries) = (Stop::new(), AtomicUsize::new(0));
     stop.set();
-    let given = Given(given.iter().map(|claim| claim.to_vec()).collect());
-    run_claims(&given, &Role { fence, ..role() }, &stop, |_| match tries.fetch_add(1, Ordering::SeqCst) {
+    let given = Given(given.iter().map(|claim| claim.to_vec()).collect(), settles, stop.clone());
+    let role = Role { fence, ..role() };
+    let body = |_: &mut dyn Claim| match tries.fetch_add(1, Ordering::SeqCst) {
         0 => Err(Failure::Retry("the broker was slow".into())),
         _ => Ok(()),
-    })
+    };
+    run_claims(&given, &role, ending, &stop, body).map_err(|failure| failure.to_string())
 }
 
 #[test]
-fn a_lane_that_failed_is_anothers_to_finish_once_the_group_has_given_it_away() {
-    assert_eq!(fails_first(Fence::Reader, &[&[1]]), Err(Failure::Retry("the broker was slow".into())));
-    assert_eq!(fails_first(Fence::Reader, &[&[1], &[0]]), Ok(()));
-    let whole = || Fence::Whole("one".into());
-    assert_eq!(fails_first(whole(), &[&[1, 3]]), Err(Failure::Retry("the broker was slow".into())));
-    assert_eq!(fails_first(whole(), &[&[1, 3], &[0, 1, 2, 3]]), Ok(()));
+fn a_lane_that_failed_is_anothers_to_finish_once_the_group_has_settled_without_it() {
+    let slow = |result: Result<(), String>| result.is_err_and(|why| why.contains("the broker was slow"));
+    let finish = |given, settles| fails_first(Ending::Finish, Fence::Reader, given, settles);
+    assert!(slow(finish(&[&[1]], false)));
+    assert!(slow(finish(&[&[1], &[0]], false)));
+    assert_eq!(finish(&[&[1]], true), Ok(()));
+    assert_eq!(finish(&[&[1], &[0]], true), Ok(()));
+    let whole = |given, settles| fails_first(Ending::Finish, Fence::Whole("one".into()), given, settles);
+    assert!(slow(whole(&[&[1, 3]], false)));
+    assert_eq!(whole(&[&[1, 3], &[0, 1, 2, 3]], true), Ok(()));
+}
+
+#[test]
+fn a_stage_that_was_not_given_its_lanes_yet_does_not_say_that_it_is_done_unless_it_hands_over() {
+    let nothing_given = |ending| fails_first(ending, Fence::Reader, &[], false);
+    assert!(nothing_given(Ending::Finish).is_err_and(|why| why.contains("not known which lanes")));
+    assert_eq!(nothing_given(Ending::HandOver), Ok(()));
+    assert_eq!(fails_first(Ending::Finish, Fence::Reader, &[], true), Ok(()));
 }
 
 #[test]
 fn a_halt_is_the_answer_whatever_else_failed() {
     let memory = Memory::new(&[("in", 2)], Arc::new(SystemClock));
     let stop = Stop::new();
-    let result = run_claims(&memory, &role(), &stop, |claim| match claim.lanes()[0].partition {
-        0 => Err(Failure::Halt("it does not fit".into())),
-        _ => {
-            while !stop.is_set() {
-                std::thread::yield_now();
+    let result =
+        run_claims(&memory, &role(), Ending::Finish, &stop, |claim| match claim.lanes()[0].partition {
+            0 => Err(Failure::Halt("it does not fit".into())),
+            _ => {
+                while !stop.is_set() {
+                    std::thread::yield_now();
+                }
+                Ok(())
             }
-            Ok(())
-        }
-    });
+        });
     assert_eq!(result, Err(Failure::Halt("it does not fit".into())));
     assert!(stop.is_set(), "the others were asked to end");
 }
@@ -202,7 +229,7 @@ fn a_halt_is_the_answer_whatever_else_failed() {
 #[test]
 fn lanes_that_halt_in_turn_do_not_keep_each_other_alive() {
     let (memory, begun) = (Memory::new(&[("in", 2)], Arc::new(SystemClock)), AtomicUsize::new(0));
-    let result = run_claims(&memory, &role(), &Stop::new(), |claim| {
+    let result = run_claims(&memory, &role(), Ending::Finish, &Stop::new(), |claim| {
         begun.fetch_add(1, Ordering::SeqCst);
         // Lane 1 runs for as long as it takes to begin lane 0 once more, if that were done.
         let long_enough = Deadline::after(Duration::from_secs(2));

@@ -20,7 +20,11 @@ impl Intake {
         let feed = Arc::clone(&self.feed);
         for topic in self.inlets.by_name.keys() {
             let has_position = self.inlets.has_position(topic);
-            let is_known = !has_position && self.known.has(group, &feed.settings, topic);
+            let is_known = !has_position
+                && self.known.has(group, &feed.settings, topic).map_err(|e| {
+                    feed.ear
+                        .explain(format!("which topics the group {} has read was not read", self.group), e)
+                })?;
             if is_known && !self.group_has_any(group, topic)? {
                 let what = format!(
                     "the group {} has read {topic} before and has no position in it any more: the topic was deleted \
@@ -47,8 +51,7 @@ impl Intake {
     fn remember(&mut self, group: &GroupConsumer) {
         let topics = self.inlets.by_name.keys().map(String::as_str);
         let read = topics.filter(|topic| self.inlets.has_position(topic));
-        self.known.remember(group, &self.feed.settings, read);
-        self.has_news = false;
+        self.has_news = !self.known.remember(group, &self.feed.settings, read);
     }
 
     /// Positions were committed: what there is to remember is remembered.
