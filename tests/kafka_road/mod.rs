@@ -4,22 +4,19 @@
 mod broker_died;
 mod frozen;
 mod killed;
-mod load;
+pub mod load;
 mod recovery;
 mod rights;
 mod services;
 mod setup;
-mod stages;
-mod whole;
+pub mod stages;
+mod stopping;
+pub mod whole;
 
 use std::io::Write;
 
 use crate::harness::broker::Broker;
-
-/// Whether the long forms are asked for, as `tests/run --long` does.
-fn is_long() -> bool {
-    std::env::var("SEALOG_TEST_LONG").is_ok_and(|long| !long.is_empty())
-}
+use crate::harness::is_long;
 
 /// Whether this machine can run a broker of the test's own. Where it cannot, that is said loudly; in CI it must.
 fn can_run_a_broker() -> bool {
