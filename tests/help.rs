@@ -5,9 +5,23 @@ use std::path::Path;
 
 use crate::harness::process::{said, sealog};
 
-const COMMANDS: [&str; 13] = [
-    "", "up", "ingestor", "chainer", "archiver", "trimmer", "init", "doctor", "recover", "send", "verify",
-    "cat", "keygen",
+const COMMANDS: [&str; 16] = [
+    "",
+    "up",
+    "ingestor",
+    "chainer",
+    "archiver",
+    "trimmer",
+    "init",
+    "doctor",
+    "recover",
+    "send",
+    "verify",
+    "cat",
+    "locks",
+    "archive",
+    "archive repair",
+    "keygen",
 ];
 
 #[test]
@@ -15,11 +29,11 @@ fn the_help_of_each_command_is_as_checked_in() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden/help");
     let mut differ = Vec::new();
     for command in COMMANDS {
-        let args: Vec<&str> = [command, "--help"].into_iter().filter(|arg| !arg.is_empty()).collect();
+        let args: Vec<&str> = command.split_whitespace().chain(["--help"]).collect();
         let output = sealog(&args);
         assert_eq!(output.status.code(), Some(0), "{command} --help");
-        let file =
-            folder.join(if command.is_empty() { "sealog.txt".to_owned() } else { format!("{command}.txt") });
+        let name = if command.is_empty() { "sealog".to_owned() } else { command.replace(' ', "-") };
+        let file = folder.join(format!("{name}.txt"));
         if !file.exists() && std::env::var("SEALOG_TEST_WRITE_HELP").is_ok() {
             std::fs::create_dir_all(&folder).unwrap();
             std::fs::write(&file, said(&output)).unwrap();

@@ -3,6 +3,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use runtime::{Failure, Stop};
 use stream::Log;
@@ -12,6 +13,7 @@ use crate::harness::rig::{ORIGIN, Rig};
 use crate::harness::{verified, wait_for};
 
 const EVENTS: u64 = 35;
+const YEAR: Duration = Duration::from_secs(365 * 86_400);
 
 fn expected() -> Vec<String> {
     (0..EVENTS).map(|n| format!("e-{n}")).collect()
@@ -19,11 +21,23 @@ fn expected() -> Vec<String> {
 
 /// A rig with its chain begun and its events waiting.
 fn a_loaded_rig() -> Rig {
+    loaded(Rig::new(1))
+}
+
+/// The same, its archive in a store that locks.
+fn a_loaded_rig_that_locks() -> Rig {
     let rig = Rig::new(1);
+    let store = store::memory::Memory::locking(rig.clock.clone(), store::Mode::Compliance, YEAR);
+    loaded(Rig { store, ..rig })
+}
+
+fn loaded(rig: Rig) -> Rig {
     rig.begin().unwrap();
     rig.append(0, 0..EVENTS);
     rig
 }
+
+const RIGS: [fn() -> Rig; 2] = [a_loaded_rig, a_loaded_rig_that_locks];
 
 fn holds_everything_once(rig: &Rig, what: &str) {
     let chain = format!("{ORIGIN}/0");
@@ -55,9 +69,11 @@ fn for_each_write(writes: std::ops::Range<u64>, case: impl Fn(u64) + Sync) {
 
 #[test]
 fn without_faults_everything_is_there_once() {
-    let rig = a_loaded_rig();
-    rig.run().unwrap();
-    holds_everything_once(&rig, "no fault");
+    for a_rig in RIGS {
+        let rig = a_rig();
+        rig.run().unwrap();
+        holds_everything_once(&rig, "no fault");
+    }
 }
 
 #[test]
@@ -82,18 +98,20 @@ fn each_write_to_the_stream_may_be_lost_or_lose_its_answer() {
 #[test]
 fn each_write_to_the_archive_may_be_lost_or_lose_its_answer() {
     use store::memory::Fault;
-    let rig = a_loaded_rig();
-    rig.run().unwrap();
-    let writes = 0..rig.store.writes();
-    assert!(writes.end >= 3 + 1 + 4 * 3, "key, notes, schema, and three a segment: {writes:?}");
-    for fault in [Fault::Lost, Fault::AnswerLost] {
-        for_each_write(writes.clone(), |write| {
-            let rig = a_loaded_rig();
-            rig.store.fail_write(write, fault);
-            rig.run().unwrap();
-            assert!(rig.store.writes() > write, "the fault was met");
-            holds_everything_once(&rig, &format!("archive write {write} {fault:?}"));
-        });
+    for a_rig in RIGS {
+        let rig = a_rig();
+        rig.run().unwrap();
+        let writes = 0..rig.store.writes();
+        assert!(writes.end >= 3 + 1 + 4 * 3, "key, notes, schema, and three a segment: {writes:?}");
+        for fault in [Fault::Lost, Fault::AnswerLost] {
+            for_each_write(writes.clone(), |write| {
+                let rig = a_rig();
+                rig.store.fail_write(write, fault);
+                rig.run().unwrap();
+                assert!(rig.store.writes() > write, "the fault was met");
+                holds_everything_once(&rig, &format!("archive write {write} {fault:?}"));
+            });
+        }
     }
 }
 
@@ -120,29 +138,31 @@ fn archive_and_die_after(rig: &Rig, writes: u64, unheard: bool) {
 
 #[test]
 fn an_archiver_may_die_after_each_of_its_writes_and_another_goes_on() {
-    let sealed = || {
-        let (rig, stop) = (a_loaded_rig(), Stop::new());
-        stop.set();
-        rig.chainer().run(&stop).unwrap();
-        rig
-    };
     let archive = |rig: &Rig| {
         let stop = Stop::new();
         stop.set();
         rig.archiver().run(&stop).unwrap();
     };
-    let rig = sealed();
-    archive(&rig);
-    let all = rig.store.writes();
-    assert!(all >= 3 + 1 + 4 * 3, "key, notes, schema, and three a segment: {all}");
-    for unheard in [false, true] {
-        for_each_write(u64::from(unheard)..all + 1, |writes| {
-            let rig = sealed();
-            archive_and_die_after(&rig, writes, unheard);
-            archive(&rig);
-            let heard = if unheard { ", the last of them unheard" } else { "" };
-            holds_everything_once(&rig, &format!("death after {writes} writes{heard}"));
-        });
+    for a_rig in RIGS {
+        let sealed = || {
+            let (rig, stop) = (a_rig(), Stop::new());
+            stop.set();
+            rig.chainer().run(&stop).unwrap();
+            rig
+        };
+        let rig = sealed();
+        archive(&rig);
+        let all = rig.store.writes();
+        assert!(all >= 3 + 1 + 4 * 3, "key, notes, schema, and three a segment: {all}");
+        for unheard in [false, true] {
+            for_each_write(u64::from(unheard)..all + 1, |writes| {
+                let rig = sealed();
+                archive_and_die_after(&rig, writes, unheard);
+                archive(&rig);
+                let heard = if unheard { ", the last of them unheard" } else { "" };
+                holds_everything_once(&rig, &format!("death after {writes} writes{heard}"));
+            });
+        }
     }
 }
 

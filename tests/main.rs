@@ -3,6 +3,8 @@
 
 mod harness;
 
+#[cfg(all(feature = "kafka", feature = "s3"))]
+mod deploy;
 mod embedded_road;
 mod fixtures;
 mod help;
@@ -13,5 +15,19 @@ mod lost_writes;
 mod odd_chains;
 #[cfg(feature = "kafka")]
 mod on_kafka;
+mod readers;
 mod recoveries;
+mod retried;
+#[cfg(all(feature = "kafka", feature = "s3"))]
+mod s3_identities;
+#[cfg(all(feature = "kafka", feature = "s3"))]
+mod s3_jammed;
+#[cfg(feature = "s3")]
+mod s3_locks;
+#[cfg(feature = "s3")]
+mod s3_reading;
+#[cfg(all(feature = "kafka", feature = "s3"))]
+mod s3_road;
+#[cfg(all(feature = "kafka", feature = "s3"))]
+mod s3_setup;
 mod trimmed;

@@ -247,7 +247,7 @@ fn a_segment_that_is_there_already_is_adopted_if_it_holds_the_same_links_and_els
             result.unwrap();
             verified(again.store(), "an adopted segment");
         } else {
-            halts(result, "does not hold this chain's links");
+            halts(result, "holds other bytes than this chain gives");
             assert_eq!(
                 again.store.get(&key, None, None, 1 << 20).unwrap().bytes,
                 b"junk",

@@ -6,6 +6,7 @@ use std::time::Duration;
 use chainer::{Guard, Plan, Recovering};
 use runtime::{Failure, Stop};
 use schemas::{Checkpoint, Hash, Layout, Micros, Place, Seq};
+use store::{Listing, Notes};
 use stream::{Groups, Log, topics};
 
 use crate::harness::archive::{ids, own_acts};
@@ -63,6 +64,23 @@ fn a_chain_goes_on_from_its_archive_once() {
 }
 
 #[test]
+fn a_chain_goes_on_from_an_archive_that_was_overlaid_and_hidden() {
+    let rig = without_its_log(archived());
+    for entry in rig.store().list("", "", Listing::Newest(1_000)).unwrap().entries {
+        rig.store.lay_over(&entry.key, b"junk");
+        rig.store.hide(&entry.key);
+    }
+    assert!(recover(&rig, false, false).unwrap().is_some_and(|plan| plan.is_from_archive()));
+    rig.append(0, 25..30);
+    rig.run().unwrap();
+    assert_eq!(Notes::read(rig.store(), &rig.chain()).unwrap().newest.unwrap().size, rig.size());
+    let plan = archiver::repair::plan(rig.store(), &rig.chain()).unwrap();
+    archiver::repair::carry_out(rig.store(), &*rig.clock, &plan, |_| ()).unwrap();
+    assert_eq!(ids(rig.store(), &rig.chain()).len(), 30);
+    assert_eq!(own_acts(rig.store(), &rig.chain(), "sealog.recovered"), 1);
+}
+
+#[test]
 fn a_guard_that_is_ahead_behind_of_another_origin_or_gone_is_told_apart() {
     let rig = without_its_log(archived());
     let guard = Guard::of(rig.guards.path(), 0);
@@ -94,6 +112,8 @@ fn a_segment_that_its_archiver_could_not_finish_is_a_signature_too() {
     let guard = Guard::of(rig.guards.path(), 0).load().unwrap().unwrap();
     let next = Place::segment(Micros(1_795_262_400_000_000), Seq(guard.size));
     rig.store.lay_over(&Layout::of(&rig.chain()).key(&next), b"signed by its header");
+    refused(recover(&rig, true, false), "more was signed than is archived");
+    rig.store.hide(&Layout::of(&rig.chain()).key(&next));
     refused(recover(&rig, true, false), "more was signed than is archived");
 }
 

@@ -129,6 +129,11 @@ impl Assembly {
         self.archived.is_some()
     }
 
+    /// The key in force; None before the genesis.
+    pub fn vkey(&self) -> Option<&Vkey> {
+        self.vkey.as_ref()
+    }
+
     /// How many links were taken.
     pub fn size(&self) -> u64 {
         self.walk.as_ref().map_or(0, |walk| walk.tree().size())

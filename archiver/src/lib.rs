@@ -5,6 +5,7 @@
 //! * `assembly`: the pure core, from records to segments
 //! * `writing`: the order of writes, in one function
 //! * `resume`: where to go on
+//! * `repair`: puts right what somebody laid over
 //! * `stage`: the loop around them
 //! * `trimmer`: lets go of what is archived; in a cluster it is an identity of its own
 
@@ -16,10 +17,12 @@ mod stage;
 mod trimmer;
 mod writing;
 
+pub mod repair;
+
 pub use metrics::Metrics;
 pub use opening::announce_again;
 pub use stage::{Archiver, Progress};
-pub use trimmer::{Trimmer, TrimmerMetrics};
+pub use trimmer::{KeepEvents, Trimmer, TrimmerMetrics};
 
 /// The group that archivers share lanes in.
 pub const GROUP: &str = "sealog.archiver";

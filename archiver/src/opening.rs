@@ -6,7 +6,7 @@ use schemas::framing::SCHEMA_HEADER;
 use schemas::note::MAX_NOTE_BYTES;
 use schemas::own_act::{CHAIN_OPENED, OwnAct};
 use schemas::{Layout, Micros, Place, derived_id};
-use store::{Kind, Store};
+use store::{Notes, Store, versions};
 use stream::{Batch, Log, topics};
 
 /// Appends the opening of the chain `name`, whose Checkpoint 0 this note is. The id is the same each time.
@@ -38,9 +38,9 @@ pub fn announce_again(
 ) -> Result<(), Failure> {
     let name = format!("{origin}/{chain}");
     let key = Layout::of(&name).key(&Place::Checkpoint(0));
-    match store.get(&key, None, None, MAX_NOTE_BYTES as u64) {
-        Ok(object) => record(log, &name, &String::from_utf8_lossy(&object.bytes), now),
-        Err(error) if error.kind() == Kind::Missing => Ok(()),
-        Err(error) => Err(error.into()),
-    }
+    let notes = Notes::read(store, &name)?;
+    let note = versions::fitting(store, &key, MAX_NOTE_BYTES as u64, |object| {
+        notes.open(0, &object.bytes).ok().and_then(|_| String::from_utf8(object.bytes.clone()).ok())
+    })?;
+    note.map_or(Ok(()), |(_, note)| record(log, &name, &note, now))
 }

@@ -1,5 +1,6 @@
 //! The stage: lanes of audit.sealed are claimed, each read by a thread of its own from where the archive ends.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -47,6 +48,9 @@ pub struct Archiver {
     pub origin: String,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// Whether it lays what is due over junk that stands in its place, where otherwise it halts. Never over what the
+    /// chain's key has signed. It takes the right to put without `If-None-Match`: not the archiver's own identity.
+    pub lay_over: bool,
     /// What it does before it ends: with Finish everything that is signed by then is archived.
     pub ending: Ending,
     /// How far each chain is.
@@ -70,6 +74,7 @@ struct Lag<'a> {
     unhinted: Option<String>,
     /// Where audit.sealed ended when the stop was seen: up to there everything that is signed is archived.
     ends_at: Option<u64>,
+    has_schema: Cell<bool>,
     metrics: ChainMetrics,
 }
 
@@ -83,7 +88,7 @@ impl Archiver {
     fn own(&self, claim: &mut dyn Claim, stop: &Stop) -> Result<(), Failure> {
         let lane = claim.lanes()[0].clone();
         let origin = format!("{}/{}", self.origin, lane.partition);
-        let assembly = resume(&*self.store, &origin)?;
+        let assembly = resume(&*self.store, &origin, self.lay_over)?;
         let metrics = self.metrics.of(lane.partition);
         metrics.archived_size.set(assembly.size() as i64);
         let known = Progress { sealed: assembly.size(), archived: assembly.size() };
@@ -101,6 +106,7 @@ impl Archiver {
             hinted_at: None,
             unhinted: None,
             ends_at: None,
+            has_schema: Cell::new(false),
             metrics,
         }
         .run()
@@ -217,7 +223,7 @@ impl Lag<'_> {
         let writing = self.writing();
         let (note, checkpoint, segment, places) = match ready {
             Ready::Key { note, first_size } => {
-                return writing.put_equal(&Place::Key(first_size), note.as_bytes());
+                return writing.put(&Place::Key(first_size), note.as_bytes());
             }
             Ready::Checkpoint { note, checkpoint, segment, places } => (note, checkpoint, segment, places),
         };
@@ -248,13 +254,21 @@ impl Lag<'_> {
         if self.lane.partition == 0 || writing.has_hint()? {
             return Ok(());
         }
-        let note = writing.read_note(&Place::Checkpoint(0))?;
+        let note = writing.read_checkpoint_0()?;
         opening::record(&*self.archiver.stream, &self.origin, &note, self.archiver.clock.wall())?;
         writing.hint(&note)
     }
 
     fn writing(&self) -> Writing<'_> {
-        Writing { store: &*self.archiver.store, layout: &self.layout, stop: self.stop }
+        Writing {
+            store: &*self.archiver.store,
+            clock: &*self.archiver.clock,
+            layout: &self.layout,
+            vkey: self.assembly.vkey(),
+            stop: self.stop,
+            lay_over: self.archiver.lay_over,
+            has_schema: &self.has_schema,
+        }
     }
 
     fn hint_if_due(&mut self, stopping: bool) -> Result<(), Failure> {

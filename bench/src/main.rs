@@ -2,12 +2,19 @@
 //!
 //! Prints events/s from NDJSON to archived, single POSTs a second over many connections with their p99, and the
 //! peak memory of the process. With `--features kafka -- --kafka HOST:PORT` the stages run on that broker: events/s from
-//! raw topics to archived, and what a chain costs in memory and threads.
+//! raw topics to archived, and what a chain costs in memory and threads. With `--s3 URL ACCESS SECRET` besides, the
+//! archiver empties a backlog into a bucket of that server: events/s, its peak memory, and its requests by kind.
 
+#[cfg(feature = "kafka")]
+mod counting;
+#[cfg(feature = "kafka")]
+mod deployment;
 mod http;
 mod load;
 #[cfg(feature = "kafka")]
 mod on_kafka;
+#[cfg(feature = "kafka")]
+mod on_s3;
 mod server;
 
 use std::path::PathBuf;
@@ -43,12 +50,21 @@ struct Bench {
     #[cfg(feature = "kafka")]
     #[arg(long, value_name = "HOST:PORT")]
     kafka: Option<String>,
+    /// With --kafka: measure the archiver alone, on this S3 server.
+    #[cfg(feature = "kafka")]
+    #[arg(long, num_args = 3, value_names = ["URL", "ACCESS", "SECRET"], requires = "kafka")]
+    s3: Option<Vec<String>>,
 }
 
 fn main() -> Result<()> {
     let bench = Bench::parse();
     #[cfg(feature = "kafka")]
     if let Some(broker) = &bench.kafka {
+        if let Some([url, access, secret]) = bench.s3.as_deref() {
+            let s3 = deployment::S3 { url: url.clone(), access: access.clone(), secret: secret.clone() };
+            on_s3::throughput(&bench.sealog, &bench.on, broker, &s3, bench.events)?;
+            return on_s3::requests(&bench.sealog, &bench.on, broker, &s3, bench.events);
+        }
         on_kafka::throughput(&bench.sealog, &bench.on, broker, bench.events)?;
         return on_kafka::chains(&bench.sealog, &bench.on, broker, &[1, 8, 64]);
     }

@@ -263,7 +263,7 @@ impl Recovering<'_> {
     fn stands_beyond(&self, name: &str, size: u64) -> Result<bool, Failure> {
         let layout = Layout::of(name);
         let after = layout.key(&Place::Trees(size));
-        if !self.archive.list(&layout.trees(), &after, Listing::Newest(1))?.entries.is_empty() {
+        if !self.archive.list(&layout.trees(), &after, Listing::Versions(1))?.entries.is_empty() {
             return Ok(true);
         }
         let segments = store::keys_after(self.archive, &layout.segments(), "")?;

@@ -1,10 +1,14 @@
 //! Sealog: audit events become evidence. One command; `cli` has a file for each of its verbs.
 
+mod archive;
+#[cfg(feature = "s3")]
+mod bucket;
 mod cli;
 #[cfg(feature = "kafka")]
 mod cluster;
 mod config;
 mod daemon;
+mod doctor;
 
 use std::process::ExitCode;
 

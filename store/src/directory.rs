@@ -28,6 +28,8 @@ use rustix::fs::{CWD, Mode, OFlags, openat};
 
 use crate::{Error, Keep, Kind, Listing, Object, Page, Result, Retention, Store, Tag, Version};
 use disk::Disk;
+#[cfg(feature = "http")]
+pub(crate) use walk::spell;
 
 /// How to open one for writing.
 #[derive(Clone, Copy, Debug, Default)]

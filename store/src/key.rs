@@ -6,7 +6,7 @@ use crate::{Error, Kind, Result};
 /// What S3 takes.
 pub(crate) const MAX_KEY_BYTES: usize = 1_024;
 /// What file systems take for one name.
-const MAX_PART_BYTES: usize = 255;
+pub(crate) const MAX_PART_BYTES: usize = 255;
 /// The folder of a directory's temporaries. No key lies in it.
 pub(crate) const TEMPORARIES: &str = ".tmp";
 

@@ -6,14 +6,19 @@ mod key;
 mod notes;
 mod seam;
 mod tail;
+mod wanted;
 
 pub mod conformance;
+pub mod custody;
 pub mod directory;
+#[cfg(feature = "http")]
+pub mod http;
 pub mod memory;
 #[cfg(feature = "s3")]
 pub mod s3;
+pub mod versions;
 
 pub use error::{Error, Kind, Result};
 pub use notes::{Notes, NotesError, keys_after};
 pub use seam::{Entry, Keep, Listing, Lock, Mode, Object, Page, Retention, Store, Tag, Version};
-pub use tail::{Tail, read_trees};
+pub use tail::{MAX_TREES_BYTES, Tail, fits as trees_fit, read_trees};

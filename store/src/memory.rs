@@ -34,7 +34,8 @@ pub enum Fault {
 #[derive(Clone)]
 pub struct Memory {
     clock: Arc<dyn Clock>,
-    locks: Option<Retention>,
+    /// What it promises.
+    retention: Option<Retention>,
     state: Arc<Mutex<State>>,
 }
 
@@ -43,6 +44,8 @@ struct State {
     /// Of each key the newest last. Never empty.
     objects: BTreeMap<String, Vec<Stored>>,
     versions: u64,
+    /// What it locks with.
+    locks: Option<Retention>,
     writes: u64,
     plan: HashMap<u64, Fault>,
     /// From this write on none is done.
@@ -62,12 +65,21 @@ struct Stored {
 impl Memory {
     /// Without locks, as a folder is.
     pub fn new(clock: Arc<dyn Clock>) -> Memory {
-        Memory { clock, locks: None, state: Arc::default() }
+        Memory { clock, retention: None, state: Arc::default() }
     }
 
     /// With a lock on each version: evidence for `retention`, a hint for a day at most.
     pub fn locking(clock: Arc<dyn Clock>, mode: Mode, retention: Duration) -> Memory {
-        Memory { locks: Some(Retention { mode, period: retention }), ..Memory::new(clock) }
+        let retention = Some(Retention { mode, period: retention });
+        let store = Memory { retention, ..Memory::new(clock) };
+        store.lock_with(retention);
+        store
+    }
+
+    /// From now on evidence is locked with this, whatever `retention` says: as on a server that takes the wish and
+    /// does not know it.
+    pub fn lock_with(&self, locks: Option<Retention>) {
+        self.state().locks = locks;
     }
 
     /// Lets the `nth` write fail, counted from 0 since the store was made.
@@ -122,7 +134,7 @@ impl Memory {
 
     fn add(&self, state: &mut State, key: &str, bytes: Option<Vec<u8>>, keep: Keep) -> Version {
         let modified = self.clock.wall();
-        let lock = self.locks.filter(|_| bytes.is_some()).map(|Retention { mode, period }| {
+        let lock = state.locks.filter(|_| bytes.is_some()).map(|Retention { mode, period }| {
             let (mode, time) = match keep {
                 Keep::Evidence => (mode, period),
                 Keep::Hint => (Mode::Governance, period.min(DAY)),
@@ -227,7 +239,7 @@ impl Store for Memory {
     }
 
     fn retention(&self) -> Option<Retention> {
-        self.locks
+        self.retention
     }
 
     fn list(&self, prefix: &str, after: &str, listing: Listing) -> Result<Page> {

@@ -1,10 +1,14 @@
 //! What an archive says of a chain before any segment is read: its keys, and the newest Checkpoint. The chainer, the
 //! archiver and the trimmer begin with this.
+//!
+//! Notes are known by their signatures, not by where they lie: junk that is laid over one, a delete marker that hides
+//! it, and notes that nobody signed are passed over.
 
 use schemas::note::MAX_NOTE_BYTES;
 use schemas::{Checkpoint, KeyNote, Layout, Malformed, Place, Vkey};
 
-use crate::{Error, Kind, Listing, Store};
+use crate::versions::{by_key, fitting, fitting_of, of_key};
+use crate::{Entry, Error, Kind, Store};
 
 /// The notes of one chain.
 #[derive(Clone, Debug, Default)]
@@ -13,6 +17,9 @@ pub struct Notes {
     pub keys: Vec<KeyNote>,
     /// The Checkpoint of the largest size.
     pub newest: Option<Checkpoint>,
+    /// Where a note was found under something else, or none was. What was read is right all the same; for whoever
+    /// reads the newest version only, `sealog archive repair` puts it right.
+    pub hidden: Vec<String>,
 }
 
 /// Why the notes could not be read.
@@ -21,7 +28,7 @@ pub enum NotesError {
     /// The store did not give them.
     #[error(transparent)]
     Store(#[from] Error),
-    /// A note is not what its place says.
+    /// There is a note that nothing can be read without, and no version of it is what its place says.
     #[error("{key}: {why}")]
     Malformed {
         /// Its key.
@@ -29,21 +36,42 @@ pub enum NotesError {
         /// What is wrong.
         why: Malformed,
     },
+    /// The key in force has signed different things for one place.
+    #[error(
+        "{key}: two versions of it differ, and both are signed by the chain's key: one of them is not this chain's"
+    )]
+    Two {
+        /// Where they lie.
+        key: String,
+    },
 }
 
-const PAGE: usize = 1_000;
+const NO_KEY: &str = "no key note says who may sign it";
+const MAX_BYTES: u64 = MAX_NOTE_BYTES as u64;
 
 impl Notes {
     /// Lists checkpoints/ from where the hint points, reads the keys, and opens the newest Checkpoint. In this order: a
     /// key note is written before the first Checkpoint that it signs, so whatever is written meanwhile, the keys of
-    /// what was listed are there.
+    /// what was listed are there. The hint may be wrong in any way: only a signed note is believed.
     pub fn read(store: &dyn Store, origin: &str) -> Result<Notes, NotesError> {
         let layout = Layout::of(origin);
-        let newest = newest_checkpoint(store, &layout)?;
-        let mut notes = Notes { keys: read_keys(store, &layout, origin)?, newest: None };
-        if let Some(key) = newest {
-            let bytes = store.get(&key, None, None, MAX_NOTE_BYTES as u64)?.bytes;
-            notes.newest = Some(notes.open(&layout, &key, &bytes)?);
+        if let Some(hinted) = hint(store, &layout)? {
+            let before = hinted.checked_sub(1).map(|size| layout.key(&Place::Checkpoint(size)));
+            let listed = Listed::after(store, &layout, before.as_deref().unwrap_or_default())?;
+            let mut notes = Notes::read_keys(store, &layout, origin)?;
+            notes.find_newest(store, &layout, listed)?;
+            if notes.newest.is_some() {
+                return Ok(notes);
+            }
+        }
+        let listed = Listed::after(store, &layout, "")?;
+        let mut notes = Notes::read_keys(store, &layout, origin)?;
+        match listed.sizes.last().filter(|_| notes.keys.is_empty()) {
+            None => notes.find_newest(store, &layout, listed)?,
+            Some(size) => {
+                let why = Malformed::new("checkpoint", 0, NO_KEY);
+                return Err(NotesError::Malformed { key: layout.key(&Place::Checkpoint(*size)), why });
+            }
         }
         Ok(notes)
     }
@@ -55,22 +83,17 @@ impl Notes {
         origin: &str,
         size: u64,
     ) -> Result<Option<Checkpoint>, NotesError> {
-        let layout = Layout::of(origin);
-        let key = layout.key(&Place::Checkpoint(size));
-        match store.get(&key, None, None, MAX_NOTE_BYTES as u64) {
-            Ok(object) => self.open(&layout, &key, &object.bytes).map(Some),
-            Err(error) if error.kind() == Kind::Missing => Ok(None),
-            Err(error) => Err(error.into()),
-        }
+        let key = Layout::of(origin).key(&Place::Checkpoint(size));
+        let found = fitting(store, &key, MAX_BYTES, |object| self.open(size, &object.bytes).ok())?;
+        Ok(found.map(|(_, checkpoint)| checkpoint))
     }
 
-    /// What stands at `key` as a Checkpoint, signed by whoever may sign its size.
-    fn open(&self, layout: &Layout, key: &str, bytes: &[u8]) -> Result<Checkpoint, NotesError> {
-        let no = |why| malformed(key)(Malformed::new("checkpoint", 0, why));
-        let (claimed, _) = Checkpoint::parse(bytes).map_err(malformed(key))?;
-        let vkey = self.key_at(claimed.size).ok_or_else(|| no("no key note says who may sign it"))?;
-        let checkpoint = Checkpoint::open(bytes, vkey).map_err(malformed(key))?;
-        match layout.key(&Place::Checkpoint(checkpoint.size)) == key {
+    /// A Checkpoint of that size, signed by whoever may sign it.
+    pub fn open(&self, size: u64, note: &[u8]) -> Result<Checkpoint, Malformed> {
+        let no = |why| Malformed::new("checkpoint", 0, why);
+        let vkey = self.key_at(size).ok_or_else(|| no(NO_KEY))?;
+        let checkpoint = Checkpoint::open(note, vkey)?;
+        match checkpoint.size == size {
             true => Ok(checkpoint),
             false => Err(no("is of another size than its name says")),
         }
@@ -80,68 +103,169 @@ impl Notes {
     pub fn key_at(&self, size: u64) -> Option<&Vkey> {
         self.keys.iter().rev().find(|note| note.first_size <= size).map(|note| &note.vkey)
     }
-}
 
-/// The keys in the order in which they came into force.
-fn read_keys(store: &dyn Store, layout: &Layout, origin: &str) -> Result<Vec<KeyNote>, NotesError> {
-    let mut keys: Vec<KeyNote> = Vec::new();
-    for key in keys_after(store, &layout.keys(), "")? {
-        let bytes = store.get(&key, None, None, MAX_NOTE_BYTES as u64)?.bytes;
-        let note = KeyNote::open(&bytes, keys.last().map(|k| &k.vkey)).map_err(malformed(&key))?;
-        let ascending = keys.last().is_none_or(|k| k.first_size < note.first_size);
-        if layout.key(&Place::Key(note.first_size)) != key || note.vkey.name() != origin || !ascending {
-            let why = Malformed::new("key note", 0, "stands at another place than its content says");
-            return Err(NotesError::Malformed { key, why });
-        }
-        keys.push(note);
+    /// The keys in the order in which they came into force.
+    fn read_keys(store: &dyn Store, layout: &Layout, origin: &str) -> Result<Notes, NotesError> {
+        let mut notes = Notes::default();
+        by_key(store, &layout.keys(), "", |key, versions| {
+            let Some(Place::Key(first_size)) = place_of(layout, key) else { return Ok(()) };
+            let predecessor = notes.keys.last().map(|note| note.vkey.clone());
+            let opened = Opened::of(store, &versions, |bytes| {
+                let note = KeyNote::open(bytes, predecessor.as_ref())?;
+                match note.first_size == first_size && note.vkey.name() == origin {
+                    true => Ok(note),
+                    false => {
+                        Err(Malformed::new("key note", 0, "stands at another place than its content says"))
+                    }
+                }
+            })?;
+            let note = match first_size {
+                // The first key signs for itself, so anybody can make one. What stood there first began the chain.
+                0 => opened.notes.last().map(|(_, note)| note.clone()),
+                _ => opened.only(key)?,
+            };
+            match (note, opened.why) {
+                (Some(note), _) => {
+                    if opened.notes.first().is_none_or(|(entry, newest)| !entry.newest || *newest != note) {
+                        notes.hidden.push(key.to_owned());
+                    }
+                    notes.keys.push(note);
+                }
+                // Without it nothing can be read. Of any other it cannot be said that it ever was one.
+                (None, Some(why)) if first_size == 0 => return Err(why.at(key)),
+                (None, Some(_)) => notes.hidden.push(key.to_owned()),
+                (None, None) => {}
+            }
+            Ok(())
+        })?;
+        Ok(notes)
     }
-    Ok(keys)
-}
 
-/// Where the Checkpoint of the largest size stands. The hint may be wrong in any way: only a note that is there tells
-/// where to list on from.
-fn newest_checkpoint(store: &dyn Store, layout: &Layout) -> Result<Option<String>, Error> {
-    let hinted = hint(store, layout)?.map(|size| layout.key(&Place::Checkpoint(size)));
-    match hinted {
-        Some(key) if exists(store, &key)? => {
-            Ok(keys_after(store, &layout.checkpoints(), &key)?.pop().or(Some(key)))
+    /// Takes the newest Checkpoint of those listed, if any of them is signed.
+    fn find_newest(&mut self, store: &dyn Store, layout: &Layout, listed: Listed) -> Result<(), NotesError> {
+        let mut largest = Some(listed.largest);
+        for size in listed.sizes.into_iter().rev() {
+            let key = layout.key(&Place::Checkpoint(size));
+            let versions = largest.take().map_or_else(|| of_key(store, &key), Ok)?;
+            let opened = Opened::of(store, &versions, |bytes| self.open(size, bytes))?;
+            self.newest = opened.only(&key)?;
+            if opened.notes.first().is_none_or(|(entry, _)| !entry.newest) {
+                self.hidden.push(key);
+            }
+            if self.newest.is_some() {
+                break;
+            }
         }
-        _ => Ok(keys_after(store, &layout.checkpoints(), "")?.pop()),
+        Ok(())
     }
 }
 
-/// The size in `checkpoint`, whoever wrote it.
+/// The notes that stand in checkpoints/, signed or not.
+#[derive(Default)]
+struct Listed {
+    /// By name, rising. Of millions of them the sizes alone are kept.
+    sizes: Vec<u64>,
+    /// All versions of the largest.
+    largest: Vec<Entry>,
+}
+
+impl Listed {
+    fn after(store: &dyn Store, layout: &Layout, after: &str) -> Result<Listed, NotesError> {
+        let mut listed = Listed::default();
+        by_key(store, &layout.checkpoints(), after, |key, versions| {
+            if let Some(Place::Checkpoint(size)) = place_of(layout, key)
+                && versions.iter().any(|entry| !entry.delete_marker)
+            {
+                listed.sizes.push(size);
+                listed.largest = versions;
+            }
+            Ok::<_, Error>(())
+        })?;
+        Ok(listed)
+    }
+}
+
+/// The versions of one key that are notes, newest first.
+struct Opened<'a, T> {
+    notes: Vec<(&'a Entry, T)>,
+    /// Of the newest that is none.
+    why: Option<Why>,
+}
+
+/// Why a version is no note.
+enum Why {
+    Malformed(Malformed),
+    /// It may not be read.
+    Refused(Error),
+}
+
+impl Why {
+    fn at(self, key: &str) -> NotesError {
+        match self {
+            Why::Malformed(why) => NotesError::Malformed { key: key.to_owned(), why },
+            Why::Refused(error) => NotesError::Store(error),
+        }
+    }
+}
+
+impl<'a, T: Clone + PartialEq> Opened<'a, T> {
+    fn of(
+        store: &dyn Store,
+        versions: &'a [Entry],
+        mut open: impl FnMut(&[u8]) -> Result<T, Malformed>,
+    ) -> Result<Opened<'a, T>, Error> {
+        let mut opened = Opened { notes: Vec::new(), why: None };
+        for entry in versions.iter().filter(|entry| !entry.delete_marker) {
+            let read =
+                fitting_of(store, std::slice::from_ref(entry), MAX_BYTES, |object| Some(open(&object.bytes)));
+            let why = match read {
+                Ok(Some((_, Ok(note)))) => {
+                    opened.notes.push((entry, note));
+                    continue;
+                }
+                Ok(Some((_, Err(why)))) => Why::Malformed(why),
+                Ok(None) => Why::Malformed(Malformed::new("note", 0, "is longer than any may be, or gone")),
+                Err(error) if error.kind() == Kind::Refused => Why::Refused(error),
+                Err(error) => return Err(error),
+            };
+            opened.why.get_or_insert(why);
+        }
+        Ok(opened)
+    }
+
+    /// The one that they all are. None if there is none.
+    fn only(&self, key: &str) -> Result<Option<T>, NotesError> {
+        let first = self.notes.first().map(|(_, note)| note);
+        match self.notes.iter().all(|(_, note)| Some(note) == first) {
+            true => Ok(first.cloned()),
+            false => Err(NotesError::Two { key: key.to_owned() }),
+        }
+    }
+}
+
+/// The size in `checkpoint`, whoever wrote it and whatever lies over it.
 fn hint(store: &dyn Store, layout: &Layout) -> Result<Option<u64>, Error> {
-    match store.get(&layout.key(&Place::Hint), None, None, MAX_NOTE_BYTES as u64) {
+    match store.get(&layout.key(&Place::Hint), None, None, MAX_BYTES) {
         Ok(object) => Ok(Checkpoint::parse(&object.bytes).ok().map(|(checkpoint, _)| checkpoint.size)),
-        Err(error) if matches!(error.kind(), Kind::Missing | Kind::TooLarge) => Ok(None),
-        Err(error) => Err(error),
+        Err(error) if error.kind() == Kind::Away => Err(error),
+        Err(_) => Ok(None),
     }
 }
 
-fn exists(store: &dyn Store, key: &str) -> Result<bool, Error> {
-    match store.get(key, None, Some(0..1), 1) {
-        Ok(_) => Ok(true),
-        Err(error) if error.kind() == Kind::Missing => Ok(false),
-        Err(error) => Err(error),
-    }
+fn place_of(layout: &Layout, key: &str) -> Option<Place> {
+    Place::parse(key.strip_prefix(layout.root())?)
 }
 
-/// All keys under `prefix` that come after `after`.
+/// All keys under `prefix` that come after `after`, also those that a delete marker hides.
 pub fn keys_after(store: &dyn Store, prefix: &str, after: &str) -> Result<Vec<String>, Error> {
     let mut keys: Vec<String> = Vec::new();
-    loop {
-        let page = store.list(prefix, keys.last().map_or(after, String::as_str), Listing::Newest(PAGE))?;
-        keys.extend(page.entries.into_iter().map(|entry| entry.key));
-        if !page.more {
-            return Ok(keys);
+    by_key(store, prefix, after, |key, versions| {
+        if versions.iter().any(|entry| !entry.delete_marker) {
+            keys.push(key.to_owned());
         }
-    }
-}
-
-fn malformed(key: &str) -> impl Fn(Malformed) -> NotesError + use<> {
-    let key = key.to_owned();
-    move |why| NotesError::Malformed { key: key.clone(), why }
+        Ok::<_, Error>(())
+    })?;
+    Ok(keys)
 }
 
 impl From<Error> for runtime::Failure {
@@ -157,7 +281,7 @@ impl From<NotesError> for runtime::Failure {
     fn from(error: NotesError) -> runtime::Failure {
         match error {
             NotesError::Store(error) => error.into(),
-            malformed => runtime::Failure::Halt(format!("{malformed}. Run `sealog verify` on the archive")),
+            why => runtime::Failure::Halt(format!("{why}. Run `sealog verify` on the archive")),
         }
     }
 }

@@ -7,6 +7,9 @@ pub mod broker;
 pub mod deployment;
 pub mod process;
 pub mod rig;
+#[cfg(feature = "s3")]
+#[allow(dead_code, reason = "other crates use it too, and other parts of it")]
+pub mod s3;
 
 use std::time::Duration;
 
@@ -18,6 +21,11 @@ pub fn verified(store: &dyn Store, what: &str) {
     let options = verifier::Options { now: SystemClock.wall(), ..verifier::Options::default() };
     let report = verifier::verify(store, &options);
     assert_eq!(report.verdict, verifier::Verdict::Unanchored, "{what}: {report:?}");
+}
+
+/// Whether the long forms are asked for, as `tests/run --long` does.
+pub fn is_long() -> bool {
+    std::env::var("SEALOG_TEST_LONG").is_ok_and(|long| !long.is_empty())
 }
 
 /// Waits until `done` gives something, and fails with `what` if that takes too long.

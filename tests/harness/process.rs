@@ -24,6 +24,21 @@ pub fn said(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
+/// Runs a command on an archive: where that is, and what is in the environment of whoever comes to it.
+pub fn read(verb: &str, place: &[String], env: &[(String, String)], args: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sealog"));
+    command.arg(verb).args(place).args(args).envs(env.iter().cloned()).stdin(Stdio::null()).output().unwrap()
+}
+
+/// The archive is whole, and kept as was promised, as the command says.
+pub fn is_whole(place: &[String], env: &[(String, String)], what: &str) {
+    let verify = read("verify", place, env, &[]);
+    let words = said(&verify);
+    let is_whole = words.lines().last().is_some_and(|verdict| verdict.contains("intact but unanchored"));
+    let errors = String::from_utf8_lossy(&verify.stderr);
+    assert!(verify.status.success() && is_whole, "{what}: {words}{errors}");
+}
+
 /// A running process of the command: `sealog up`, or a stage. Dropped, it is killed.
 pub struct Up {
     child: Child,
@@ -95,6 +110,20 @@ impl Up {
         let text = self.metrics();
         let line = text.lines().find(|line| line.starts_with(name) && !line.starts_with('#'));
         line.and_then(|line| line.rsplit(' ').next()?.parse().ok()).unwrap_or(0.0)
+    }
+
+    /// The sum of a metric over all chains; 0 where there is none.
+    pub fn total(&self, name: &str) -> f64 {
+        let text = self.metrics();
+        let lines = text.lines().filter(|line| line.split(['{', ' ']).next() == Some(name));
+        lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+    }
+
+    /// The most memory that it ever held.
+    pub fn peak_mib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1024
     }
 
     /// Its number.

@@ -130,6 +130,7 @@ impl<S: Stream + 'static> Rig<S> {
             store: Arc::new(self.store.clone()),
             origin: ORIGIN.to_owned(),
             clock: self.clock.clone(),
+            lay_over: false,
             ending: runtime::Ending::Finish,
             progress: Mutex::new(BTreeMap::new()),
             metrics: archiver::Metrics::register(&prometheus::Registry::new()).unwrap(),

@@ -22,7 +22,7 @@ const PARTITIONS: u32 = 2;
 /// Two of each stage, but for the trimmer.
 const HOSTS: usize = 2;
 
-const QUICK: &str = "[segment]\nmax_age = \"1s\"\n[trimmer]\nafter = \"0s\"\n";
+const QUICK: &str = "[segment]\nmax_age = \"1s\"\n[trimmer]\nafter = \"0s\"\nretries = \"0s\"\n";
 
 /// Each stage `KILLS` times, in an order that nobody knows.
 fn shuffled() -> Vec<Stage> {

@@ -63,7 +63,7 @@ fn a_chain_goes_on_from_its_archive_on_a_new_cluster() {
     assert_eq!(up.post(&event("after", 0)).0, 202);
     wait_for("the new event is archived", 30, || (deployment.archived() >= archived + 2).then_some(()));
     assert_eq!(up.stop().0.code(), Some(0));
-    let all = events(&deployment.archive(), CHAIN);
+    let all = events(deployment.archive(), CHAIN);
     assert_eq!(all[archived as usize]["action"], "sealog.recovered", "it stands before anything else");
     let ids = deployment.ids();
     assert!(
@@ -132,10 +132,10 @@ fn a_chain_of_which_more_was_signed_than_is_archived_is_continued_under_a_new_or
     assert_eq!(continues.status.code(), Some(0), "{}", error(&continues));
     let up = fresh.start("up");
     wait_for("the link is archived", 30, || {
-        (own_acts(&fresh.archive(), "acme.example/audit-2/0", "sealog.recovered") == 1).then_some(())
+        (own_acts(fresh.archive(), "acme.example/audit-2/0", "sealog.recovered") == 1).then_some(())
     });
     assert_eq!(up.stop().0.code(), Some(0));
-    let linked = events(&fresh.archive(), "acme.example/audit-2/0");
+    let linked = events(fresh.archive(), "acme.example/audit-2/0");
     let linked = linked.iter().find(|event| event["action"] == "sealog.recovered").unwrap();
     assert!(linked["attributes"].to_string().contains(CHAIN), "{linked}");
     fresh.verified("two origins in one archive");

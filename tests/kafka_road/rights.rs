@@ -25,7 +25,7 @@ const OTHER: &str = "acme.example/other";
 const CHAINS: u32 = 2;
 const EVENTS: usize = 200;
 
-const MORE: &str = "[segment]\nmax_age = \"2s\"\n[trimmer]\nafter = \"0s\"\nwait_for = [\"siem\"]\n";
+const MORE: &str = "[segment]\nmax_age = \"2s\"\n[trimmer]\nafter = \"0s\"\nretries = \"0s\"\nwait_for = [\"siem\"]\n";
 
 /// `init --yes` comes as `init-yes`.
 fn user(who: &str) -> String {
@@ -76,7 +76,7 @@ fn the_rights_in_the_docs_are_enough_and_each_is_needed() {
     wait_for("all is archived", 60, || (road.ids().len() >= ids.len()).then_some(()));
     stages.into_iter().for_each(|up| site.stop(up));
     assert_eq!(road.ids(), ids);
-    let rejected = |chain| own_acts(&road.archive(), &format!("{ORIGIN}/{chain}"), "sealog.rejected");
+    let rejected = |chain| own_acts(road.archive(), &format!("{ORIGIN}/{chain}"), "sealog.rejected");
     assert_eq!((0..CHAINS).map(rejected).sum::<usize>(), 2 + each);
     road.verified("of a broker with rights");
 }

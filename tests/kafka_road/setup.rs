@@ -85,7 +85,7 @@ fn chains_grow_when_it_is_asked_for_and_every_chain_records_it() {
     let up = deployment.start("up");
     let archived = |chain: u32| {
         let archive = deployment.archive();
-        own_acts(&archive, &format!("{ORIGIN}/{chain}"), "sealog.chains_grew")
+        own_acts(archive, &format!("{ORIGIN}/{chain}"), "sealog.chains_grew")
     };
     wait_for("every chain has recorded it", 30, || (0..3).all(|chain| archived(chain) == 1).then_some(()));
     assert_eq!(up.stop().0.code(), Some(0));

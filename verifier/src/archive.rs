@@ -1,15 +1,21 @@
 //! The walk over a whole archive: lists it, checks each chain, and looks for chains that should be there.
 
+use std::ops::ControlFlow;
+
 use schemas::{KeyNote, Layout, Place, Vkey};
-use store::Store;
+use store::{Object, Store};
 
 use crate::chain::{Outcome, check_chain};
+use crate::custody::{Locks, of_marker};
 use crate::finding::Findings;
-use crate::inventory::Inventory;
+use crate::inventory::{Inventory, Names, place_of};
 use crate::known::misses;
-use crate::reading::{self, MAX_KEY_NOTE};
-use crate::report::{ChainReport, Notice, Report, Trust, Verdict};
-use crate::{Check, Finding, Known, Options};
+use crate::reading::{MAX_KEY_NOTE, Source};
+use crate::report::{ChainReport, CustodyReport, Notice, Report, Trust, Verdict};
+use crate::{Check, Finding, Known, Options, Promise};
+
+/// Chains that are walked side by side, each with threads of its own; one bound on bytes is for all of them.
+const CHAINS_AT_ONCE: usize = 4;
 
 /// Walks the archive in `store`. It never writes.
 pub fn verify(store: &dyn Store, options: &Options) -> Report {
@@ -18,18 +24,35 @@ pub fn verify(store: &dyn Store, options: &Options) -> Report {
     if !inventory.is_whole {
         return report(Vec::new(), findings, options, inventory.objects);
     }
+    if options.custody == Some(Promise::Unseen) {
+        let found = "no right to see what objects are locked with";
+        findings.add(Finding::of(Check::Readable, "locks that can be looked at", found));
+    }
     if inventory.chains.is_empty() {
         findings.add(Finding::of(Check::Empty, "at least one chain", "none: is this the archive's root?"));
     }
-    if let Some(finding) = displaced(store, &inventory, &options.pinned) {
+    let source = Source { store, reading: &options.reading, laid: &inventory.laid };
+    if let Some(finding) = displaced(&source, &inventory, &options.pinned) {
         findings.add(finding);
         return report(Vec::new(), findings, options, inventory.objects);
     }
     let mut outcomes: Vec<(String, Outcome)> = Vec::new();
-    for (origin, names) in &inventory.chains {
+    let chains: Vec<(&String, &Names)> = inventory.chains.iter().collect();
+    let walk = |nth: usize| {
+        let (origin, names): (&String, &Names) = chains[nth];
         let known: Vec<&Known> = options.known.iter().filter(|known| known.origin() == origin).collect();
-        outcomes.push((origin.clone(), check_chain(store, origin, names, options, &known)));
-    }
+        (origin.clone(), check_chain(&source, origin, names, options, &known))
+    };
+    options.reading.ahead.with_threads(CHAINS_AT_ONCE).in_order(
+        chains.len(),
+        |_| 0,
+        walk,
+        |_, outcome| {
+            outcomes.push(outcome);
+            ControlFlow::Continue(())
+        },
+    );
+    check_hidden_chains(&inventory, &mut findings);
     check_missing_chains(&inventory, &mut outcomes, options, &mut findings);
     outcomes.sort_by_cached_key(|(origin, _)| in_numeric_order(origin));
     report(outcomes, findings, options, inventory.objects)
@@ -37,12 +60,12 @@ pub fn verify(store: &dyn Store, options: &Options) -> Report {
 
 /// Whether somebody named a folder above or below the archive's root: each chain's own name is then longer or shorter
 /// than its path, by the same folders. Nothing else would fit, and nothing of it would say anything.
-fn displaced(store: &dyn Store, inventory: &Inventory, pinned: &[Vkey]) -> Option<Finding> {
+fn displaced(source: &Source<'_>, inventory: &Inventory, pinned: &[Vkey]) -> Option<Finding> {
     let mut advice = None;
     for origin in inventory.chains.keys() {
         let key = Layout::of(origin).key(&Place::Key(0));
-        let note = reading::read(store, &key, MAX_KEY_NOTE).ok()?;
-        let vkey = KeyNote::open(&note, None).ok()?.vkey;
+        let open = |object: &Object| Some(KeyNote::open(&object.bytes, None).ok()?.vkey);
+        let vkey = source.oldest_fitting(&key, MAX_KEY_NOTE, open).ok()?.1?;
         if !pinned.is_empty() && !pinned.iter().any(|pinned| pinned.same_key(&vkey)) {
             return None;
         }
@@ -57,6 +80,17 @@ fn displaced(store: &dyn Store, inventory: &Inventory, pinned: &[Vkey]) -> Optio
         }
     }
     advice.map(|advice| Finding::of(Check::ArchiveRoot, "chains under their own names", advice))
+}
+
+/// Delete markers of chains of which nothing else is left.
+fn check_hidden_chains(inventory: &Inventory, findings: &mut Findings) {
+    for (key, entries) in &inventory.laid {
+        let is_walked = place_of(key).is_some_and(|(origin, _)| inventory.chains.contains_key(origin));
+        let markers = entries.iter().enumerate().filter(|(_, entry)| entry.delete_marker && !is_walked);
+        for (nth, marker) in markers {
+            findings.add(of_marker(marker, nth == 0).at(key).of_version(&marker.version));
+        }
+    }
 }
 
 /// Chains that chain 0, a pinned key or a kept checkpoint names, and that are not there.
@@ -111,12 +145,13 @@ fn report(outcomes: Vec<(String, Outcome)>, findings: Findings, options: &Option
 
     let (mut all, mut left_out) = (Vec::new(), 0);
     let (mut chains, mut notices): (Vec<ChainReport>, Vec<Notice>) = Default::default();
-    let mut segment_bytes = 0;
+    let (mut segment_bytes, mut locks) = (0, Locks::default());
     for (origin, outcome) in outcomes {
         let (kept, more) = outcome.findings.into_sorted(Some(&origin));
         all.extend(kept);
         left_out += more;
         segment_bytes += outcome.segment_bytes;
+        locks.add(&outcome.locks);
         notices.extend(outcome.notices);
         chains.push(outcome.report);
     }
@@ -134,6 +169,7 @@ fn report(outcomes: Vec<(String, Outcome)>, findings: Findings, options: &Option
         findings: all,
         findings_left_out: left_out + more,
         notices,
+        custody: options.custody.map(|promise| CustodyReport::of(promise, locks)),
         objects,
         segment_bytes,
     }

@@ -1,20 +1,25 @@
-//! One chain from its keys to its newest checkpoint: reads what `plan` asks for, span by span, and joins what the
-//! checks of single segments give.
+//! One chain from its keys to its newest checkpoint: what `plan` asks for is read ahead, span by span, and what the
+//! checks of single segments give is joined in order.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 
 use schemas::{Checkpoint, Hash, Layout, Micros, Place, SegmentFile, Seq, Vkey, first_prev};
-use store::Store;
+use store::Object;
 
 use crate::Options;
+use crate::custody::{Custody, Locks};
 use crate::finding::Findings;
+use crate::hint::Hint;
 use crate::inventory::{Names, SegmentName};
 use crate::keys::KeyRing;
 use crate::known::pinned_for;
+use crate::noted::{NoteRead, read_note};
 use crate::openings::{Opening, records_openings};
 use crate::plan::Plan;
-use crate::reading::{self, MAX_CHECKPOINT, MAX_KEY_NOTE, MAX_SCHEMA, MAX_SEGMENT_BYTES};
+use crate::reading::{MAX_KEY_NOTE, MAX_SCHEMA, MAX_SEGMENT_BYTES, Source, kept};
 use crate::report::{ChainReport, KeyReport, KnownReport, Notice, Uncovered, Verdict};
+use crate::span_read::SpanReader;
 use crate::{Check, Finding, Known, Position};
 
 /// What the check of a chain gives.
@@ -24,11 +29,12 @@ pub(crate) struct Outcome {
     pub(crate) notices: Vec<Notice>,
     pub(crate) openings: Vec<Opening>,
     pub(crate) segment_bytes: u64,
+    pub(crate) locks: Locks,
 }
 
 /// A chain being checked.
 pub(crate) struct ChainCheck<'a> {
-    pub(crate) store: &'a dyn Store,
+    pub(crate) source: &'a Source<'a>,
     pub(crate) origin: &'a str,
     pub(crate) layout: Layout,
     pub(crate) names: &'a Names,
@@ -36,6 +42,7 @@ pub(crate) struct ChainCheck<'a> {
     /// The size in the name of the newest checkpoint.
     pub(crate) size: u64,
     pub(crate) ring: KeyRing,
+    pub(crate) custody: Custody<'a>,
     pub(crate) findings: Findings,
     pub(crate) notices: Vec<Notice>,
     pub(crate) openings: Vec<Opening>,
@@ -59,37 +66,46 @@ pub(crate) struct ChainCheck<'a> {
 
 /// Checks the chain of `origin`, and that it extends each of `known`.
 pub(crate) fn check_chain<'a>(
-    store: &'a dyn Store,
+    source: &'a Source<'a>,
     origin: &'a str,
     names: &'a Names,
     options: &'a Options,
     known: &[&Known],
 ) -> Outcome {
     let pinned = pinned_for(&options.pinned, origin);
-    let mut check = ChainCheck::begin(store, origin, names, options, &pinned);
+    let mut check = ChainCheck::begin(source, origin, names, options, &pinned);
     check.check_zero();
-    let hint = check.read_hint();
+    let hints: Vec<Hint> = check.read_hints();
     check.roots.extend(known.iter().map(|known| (known.checkpoint.size, None)));
-    check.roots.extend(hint.iter().map(|hint| (hint.0.size, None)));
+    check.roots.extend(hints.iter().map(|hint| (hint.checkpoint.size, None)));
     check.roots.entry(0).and_modify(|root| *root = Some(Hash::of(&[])));
 
     let mut findings = std::mem::take(&mut check.findings);
     let plan = Plan::of(names, &check.layout, &mut findings, |name| check.begins_there(name));
     check.findings = findings;
-    for span in &plan.spans {
-        check.check_span(span);
-    }
+    let reader = SpanReader::new(&check, &plan.spans);
+    options.reading.ahead.in_order(
+        plan.spans.len(),
+        |nth| reader.bytes(nth),
+        |nth| reader.read(nth),
+        |nth, read| {
+            check.join_span(&reader, nth, read);
+            ControlFlow::Continue(())
+        },
+    );
     check.check_key_places(&plan);
-    check.check_hint(hint);
+    check.check_hints(hints);
     let known = check.check_known(known);
     check.check_pinned(&pinned);
     check.check_schemas();
+    check.look_at_uncovered();
+    check.custody.finish(&check.layout, &mut check.findings);
     check.outcome(&pinned, known, plan.uncovered)
 }
 
 impl<'a> ChainCheck<'a> {
     fn begin(
-        store: &'a dyn Store,
+        source: &'a Source<'a>,
         origin: &'a str,
         names: &'a Names,
         options: &'a Options,
@@ -97,23 +113,32 @@ impl<'a> ChainCheck<'a> {
     ) -> ChainCheck<'a> {
         let (layout, mut findings) = (Layout::of(origin), Findings::without(&options.off));
         let size = names.checkpoints.last().copied().unwrap_or(0);
-        let mut notes = Vec::new();
-        for first_size in &names.keys {
-            let key = layout.key(&Place::Key(*first_size));
-            let read = reading::read(store, &key, MAX_KEY_NOTE)
-                .map_err(|unread| findings.add(unread.finding_of_bounded(Check::KeyNote, &key)));
-            notes.push((*first_size, read.ok()));
-        }
-        let ring = KeyRing::open(&layout, &notes, pinned.first(), size, &mut findings);
+        let mut custody = Custody::new(options.custody, options.now, source.laid);
+        let mut read_note = |first_size, findings: &mut Findings, holds: &dyn Fn(&[u8]) -> bool| {
+            let key = layout.key(&Place::Key(first_size));
+            let fits = |object: &Object| holds(&object.bytes).then_some(());
+            match source.oldest_fitting(&key, MAX_KEY_NOTE, fits) {
+                Ok((object, _)) => {
+                    custody.take(&key, &kept(&object), (Seq(0), 0), findings);
+                    Some(object.bytes)
+                }
+                Err(unread) => {
+                    findings.add(unread.finding_of_bounded(Check::KeyNote, &key));
+                    None
+                }
+            }
+        };
+        let ring = KeyRing::open(&layout, &names.keys, &mut read_note, pinned.first(), size, &mut findings);
         let genesis_prev = ring.genesis().map(|vkey| first_prev(origin, &vkey.to_string()));
         ChainCheck {
-            store,
+            source,
             origin,
             layout,
             names,
             options,
             size,
             ring,
+            custody,
             findings,
             notices: Vec::new(),
             openings: Vec::new(),
@@ -131,12 +156,6 @@ impl<'a> ChainCheck<'a> {
         }
     }
 
-    /// Reads an object; what cannot be read is a finding about those seqs.
-    pub(crate) fn read(&mut self, key: &str, max_bytes: u64, seqs: (Seq, u64)) -> Option<Vec<u8>> {
-        let read = reading::read(self.store, key, max_bytes);
-        read.map_err(|unread| self.findings.add(unread.finding(key).seqs(seqs.0, seqs.1))).ok()
-    }
-
     pub(crate) fn notice(&mut self, kind: &'static str, text: String) {
         self.notices.push(Notice { kind, chain: self.origin.to_owned(), text });
     }
@@ -146,7 +165,8 @@ impl<'a> ChainCheck<'a> {
         let key = self.layout.key(&Place::Checkpoint(0));
         if self.names.checkpoints.first() == Some(&0) {
             let empty_root = Hash::of(&[]);
-            if let Some((checkpoint, note)) = self.read_checkpoint(0, (Seq(0), 0))
+            let read = read_note(self.source, &self.layout, &self.ring, 0);
+            if let Some((checkpoint, note)) = self.take_note(read, 0, (Seq(0), 0))
                 && checkpoint.root != empty_root
             {
                 let finding = Finding::of(Check::Root, empty_root.to_string(), checkpoint.root.to_string());
@@ -164,35 +184,21 @@ impl<'a> ChainCheck<'a> {
         self.findings.add(Finding::of(check, expected, "nothing").at(key));
     }
 
-    /// Reads and opens `checkpoints/<size>`, with its text. What is wrong with it touches those seqs.
-    pub(crate) fn read_checkpoint(&mut self, size: u64, seqs: (Seq, u64)) -> Option<(Checkpoint, String)> {
+    /// Takes what was read of `checkpoints/<size>`, with its text. What is wrong with it touches those seqs.
+    pub(crate) fn take_note(
+        &mut self,
+        read: NoteRead,
+        size: u64,
+        seqs: (Seq, u64),
+    ) -> Option<(Checkpoint, String)> {
         let key = self.layout.key(&Place::Checkpoint(size));
-        let note = match reading::read(self.store, &key, MAX_CHECKPOINT) {
-            Ok(note) => note,
-            Err(unread) => {
-                let finding = unread.finding_of_bounded(Check::CheckpointNote, &key);
-                self.findings.add(finding.seqs(seqs.0, seqs.1));
-                return None;
-            }
-        };
-        // Without a key nothing can be said of it, and the key note has its finding.
-        let vkey = self.ring.at(size)?;
-        let finding = match Checkpoint::open(&note, vkey) {
-            Ok(checkpoint) if checkpoint.size == size => {
-                self.accept(&checkpoint);
-                return Some((checkpoint, String::from_utf8_lossy(&note).into_owned()));
-            }
-            Ok(other) => {
-                let found = format!("a checkpoint of size {}", other.size);
-                Finding::of(Check::CheckpointPlace, format!("a checkpoint of size {size}"), found)
-            }
-            Err(malformed) => {
-                let expected = format!("a checkpoint signed by {vkey} alone");
-                Finding::of(Check::CheckpointNote, expected, malformed.to_string())
-            }
-        };
-        self.findings.add(finding.at(key).seqs(seqs.0, seqs.1));
-        None
+        if let Some(kept) = &read.kept {
+            self.custody.take(&key, kept, seqs, &mut self.findings);
+        }
+        read.findings.into_iter().for_each(|finding| self.findings.add(finding.seqs(seqs.0, seqs.1)));
+        let (checkpoint, note) = read.signed?;
+        self.accept(&checkpoint);
+        Some((checkpoint, note))
     }
 
     /// A checkpoint whose signature holds.
@@ -205,20 +211,25 @@ impl<'a> ChainCheck<'a> {
 
     /// Whether a segment that nothing announces begins where its name says.
     fn begins_there(&self, name: SegmentName) -> bool {
-        let read = reading::read(self.store, &self.layout.key(&name.place()), MAX_SEGMENT_BYTES);
-        let header = read.ok().and_then(|bytes| Some(SegmentFile::parse(&bytes).ok()?.header));
-        header.is_some_and(|header| header.first_seq == name.first_seq && header.origin == self.origin)
+        let begins = |object: &Object| {
+            let header = SegmentFile::parse(&object.bytes).ok()?.header;
+            (header.first_seq == name.first_seq && header.origin == self.origin).then_some(())
+        };
+        let read = self.source.fitting(&self.layout.key(&name.place()), MAX_SEGMENT_BYTES, begins);
+        read.is_ok_and(|(_, fits)| fits.is_some())
     }
 
     fn check_schemas(&mut self) {
         for hash in &self.names.schemas {
             let key = self.layout.key(&Place::Schema(*hash));
             let (first, end) = self.schemas_used.get(hash).copied().unwrap_or((Seq(0), 0));
-            let finding = match reading::read(self.store, &key, MAX_SCHEMA) {
-                Ok(bytes) => {
-                    let found = Hash::of(&[&bytes]);
-                    (found != *hash)
-                        .then(|| Finding::of(Check::SchemaBytes, hash.to_string(), found.to_string()).at(key))
+            let is_it = |object: &Object| (Hash::of(&[&object.bytes]) == *hash).then_some(());
+            let finding = match self.source.fitting(&key, MAX_SCHEMA, is_it) {
+                Ok((object, is_it)) => {
+                    self.custody.take(&key, &kept(&object), (first, end), &mut self.findings);
+                    let found = || Hash::of(&[&object.bytes]).to_string();
+                    let wrong = || Finding::of(Check::SchemaBytes, hash.to_string(), found());
+                    is_it.is_none().then(|| wrong().at(key).of_version(&object.version))
                 }
                 Err(unread) => Some(unread.finding_of_bounded(Check::SchemaBytes, &key)),
             };
@@ -231,6 +242,39 @@ impl<'a> ChainCheck<'a> {
                 let key = self.layout.key(&Place::Schema(*hash));
                 let finding = Finding::of(Check::SchemaMissing, "the schema of these events", "nothing");
                 self.findings.add(finding.at(key).seqs(*first, *end));
+            }
+        }
+    }
+
+    /// What no checkpoint covers yet is not checked, but it is locked already, or is not.
+    fn look_at_uncovered(&mut self) {
+        if !self.custody.is_witness() {
+            return;
+        }
+        let of_segments = self.names.segments.iter().filter(|name| name.first_seq.0 >= self.size);
+        let of_trees = self.names.trees.iter().filter(|size| **size > self.size);
+        let places: Vec<Place> =
+            of_segments.map(|name| name.place()).chain(of_trees.map(|size| Place::Trees(*size))).collect();
+        let look = |nth: usize| {
+            let key = self.layout.key(&places[nth]);
+            // An empty range brings what is known and no bytes.
+            let looked = self.source.store.get(&key, None, Some(0..0), 0);
+            (key, looked)
+        };
+        let mut looked = Vec::new();
+        self.options.reading.ahead.in_order(
+            places.len(),
+            |_| 0,
+            look,
+            |_, one| {
+                looked.push(one);
+                ControlFlow::Continue(())
+            },
+        );
+        for (key, object) in looked {
+            // One that is hidden has its finding.
+            if let Ok(object) = object {
+                self.custody.take(&key, &kept(&object), (Seq(0), 0), &mut self.findings);
             }
         }
     }
@@ -298,6 +342,7 @@ impl<'a> ChainCheck<'a> {
             notices: self.notices,
             openings: self.openings,
             segment_bytes: self.segment_bytes,
+            locks: self.custody.locks,
         }
     }
 }

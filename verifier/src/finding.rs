@@ -2,6 +2,7 @@
 
 use schemas::Seq;
 use serde::Serialize;
+use store::Version;
 
 use crate::{Check, Effect};
 
@@ -56,6 +57,12 @@ impl Finding {
         self
     }
 
+    /// About that version, where the store keeps versions.
+    pub(crate) fn of_version(mut self, version: &Version) -> Finding {
+        self.version = (*version != Version::default()).then(|| version.0.clone());
+        self
+    }
+
     /// It touches the seqs from `first` to before `end`; none if they are none.
     pub(crate) fn seqs(mut self, first: Seq, end: u64) -> Finding {
         if first.0 < end {
@@ -80,7 +87,8 @@ impl Finding {
     fn runs_on_in(&self, next: &Finding) -> bool {
         let adjoins =
             matches!((self.last_seq, next.first_seq), (Some(last), Some(first)) if last + 1 == first);
-        adjoins && self.check == next.check && self.key == next.key && self.proof == next.proof
+        let is_same = self.key == next.key && self.version == next.version && self.proof == next.proof;
+        adjoins && is_same && self.check == next.check
     }
 }
 
@@ -93,10 +101,13 @@ fn short(mut text: String) -> String {
     text
 }
 
-/// Findings in the order in which they were made: a thousand are kept, the rest counted.
+/// Findings in the order in which they were made: of each effect a thousand are kept, the rest counted. So what is only
+/// about custody, and may be said of every object, never hides what is broken.
 #[derive(Clone, Debug, Default)]
 pub struct Findings {
     kept: Vec<Finding>,
+    /// Of each effect, how many.
+    counts: [usize; 3],
     left_out: u64,
     worst: Option<Effect>,
     /// Checks whose findings are dropped, so that a test can see what each is for.
@@ -115,10 +126,13 @@ impl Findings {
             return;
         }
         self.worst = self.worst.max(Some(finding.effect));
-        let has_room = self.kept.len() < MAX_FINDINGS;
+        let count = &mut self.counts[finding.effect as usize];
         match self.kept.last_mut() {
             Some(last) if last.runs_on_in(&finding) => last.last_seq = finding.last_seq,
-            _ if has_room => self.kept.push(finding),
+            _ if *count < MAX_FINDINGS => {
+                *count += 1;
+                self.kept.push(finding);
+            }
             _ => self.left_out += 1,
         }
     }
@@ -156,6 +170,11 @@ mod tests {
         let (kept, left_out) = findings.into_sorted(None);
         assert_eq!((kept[0].first_seq, kept[0].last_seq), (Some(5), Some(8)));
         assert_eq!((kept.len(), left_out), (1_000, 4_001));
+        let mut findings = Findings::default();
+        (0..2_000).for_each(|n| findings.add(Finding::of(Check::Layout, "a", "b").at(format!("{n}"))));
+        findings.add(bad(7));
+        let (kept, left_out) = findings.into_sorted(None);
+        assert_eq!((kept.len(), left_out), (1_001, 1_000), "one effect leaves room for another");
         assert!(Finding::of(Check::Layout, "é".repeat(9_000), "").expected.len() < 700);
     }
 }

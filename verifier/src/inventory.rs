@@ -1,10 +1,11 @@
-//! What is in the archive, by name: a listing sorted into chains. It is kept as numbers, 40 bytes a segment.
+//! What is in the archive, by name: a listing sorted into chains. It is kept as numbers, 50 bytes a segment; only of
+//! keys that have several versions, or are hidden, the list itself is kept.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use schemas::note::check_name;
 use schemas::{Hash, Micros, Place, Seq};
-use store::{Entry, Listing, Store};
+use store::{Entry, Listing, Store, Version};
 
 use crate::finding::Findings;
 use crate::{Check, Finding};
@@ -18,14 +19,17 @@ pub(crate) struct Names {
     pub(crate) segments: Vec<SegmentName>,
     pub(crate) schemas: Vec<Hash>,
     pub(crate) has_hint: bool,
+    /// Versions of the hint.
+    pub(crate) hints: u64,
 }
 
-/// What the path of a segment says.
+/// What the path of a segment says, and its size where the list says that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct SegmentName {
     pub(crate) first_seq: Seq,
     /// Days since 1970.
     day: i32,
+    pub(crate) size_bytes: u64,
 }
 
 impl SegmentName {
@@ -38,6 +42,8 @@ impl SegmentName {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Inventory {
     pub(crate) chains: BTreeMap<String, Names>,
+    /// Keys with more than one version, or with a delete marker: all of them, newest first.
+    pub(crate) laid: BTreeMap<String, Vec<Entry>>,
     pub(crate) objects: u64,
     /// Whether the listing came to its end. If not, nothing can be said to be missing.
     pub(crate) is_whole: bool,
@@ -46,6 +52,10 @@ pub(crate) struct Inventory {
 const PAGE: usize = 20_000;
 /// A listing that is longer is not followed to its end.
 const MAX_OBJECTS: u64 = 100_000_000;
+/// Versions of keys that have several, as far as they are kept.
+const MAX_LAID: usize = 200_000;
+/// A hint is replaced once a minute, for years: of its versions the newest are looked at.
+const MAX_HINTS: usize = 1_000;
 
 impl Inventory {
     /// Lists everything. Within a chain keys come in the order checkpoints/, keys/, schemas/, segments/, trees/: so
@@ -54,26 +64,43 @@ impl Inventory {
         let mut inventory = Inventory::default();
         let mut after = String::new();
         let unread = |found: String| Finding::of(Check::Readable, "a whole listing of the archive", found);
+        let mut laid = 0;
         loop {
-            let page = match store.list("", &after, Listing::Newest(PAGE)) {
+            let page = match store.list("", &after, Listing::Versions(PAGE)) {
                 Ok(page) => page,
                 Err(error) => {
                     findings.add(unread(error.to_string()));
                     return inventory;
                 }
             };
-            for entry in &page.entries {
-                // Two names that are not UTF-8 may be spelled alike; both are junk.
-                if entry.key == after {
-                    findings.add(unknown(&entry.key));
-                    continue;
-                }
-                if entry.key < after {
-                    findings.add(unread("a listing that does not go forward".to_owned()).at(&entry.key));
+            // All versions of a key come on one page, the newest first.
+            for versions in page.entries.chunk_by(|one, next| one.key == next.key) {
+                let key = &versions[0].key;
+                if *key < after {
+                    findings.add(unread("a listing that does not go forward".to_owned()).at(key));
                     return inventory;
                 }
-                after.clone_from(&entry.key);
-                inventory.take(entry, findings);
+                // Two names that are not UTF-8 may be spelled alike; both are junk.
+                let (again, has_versions) = (*key == after, versions[0].version != Version::default());
+                if again || (versions.len() > 1 && !has_versions) {
+                    let alike = if again { versions } else { &versions[1..] };
+                    alike.iter().for_each(|_| findings.add(unknown(key)));
+                }
+                if again {
+                    continue;
+                }
+                after.clone_from(key);
+                let kept = inventory.take(versions, findings);
+                if has_versions && (versions.len() > 1 || versions[0].delete_marker) && kept > 0 {
+                    let kept = versions.len().min(kept);
+                    laid += kept;
+                    if laid > MAX_LAID {
+                        let many = format!("more than {MAX_LAID} versions that lie over others");
+                        findings.add(unread(many).at(key));
+                        return inventory;
+                    }
+                    inventory.laid.insert(key.clone(), versions[..kept].to_vec());
+                }
             }
             if !page.more {
                 inventory.is_whole = true;
@@ -86,18 +113,28 @@ impl Inventory {
         }
     }
 
-    fn take(&mut self, entry: &Entry, findings: &mut Findings) {
-        self.objects += 1;
+    /// Takes a key with its versions. How many of them are worth keeping.
+    fn take(&mut self, versions: &[Entry], findings: &mut Findings) -> usize {
+        let (entry, object) = (&versions[0], versions.iter().find(|entry| !entry.delete_marker));
+        self.objects += u64::from(object.is_some());
         match place_of(&entry.key) {
-            None => findings.add(unknown(&entry.key)),
-            Some((_, Place::Reserved)) => {}
+            None => {
+                findings.add(unknown(&entry.key).of_version(&entry.version));
+                0
+            }
+            Some((_, Place::Reserved)) => 0,
             Some((origin, place)) => {
                 if !self.chains.contains_key(origin) {
                     self.chains.insert(origin.to_owned(), Names::default());
                 }
-                if let Some(names) = self.chains.get_mut(origin) {
-                    names.take(place);
+                let is_hint = place == Place::Hint;
+                if let (Some(names), Some(object)) = (self.chains.get_mut(origin), object) {
+                    names.take(place, object.size_bytes);
+                    if is_hint {
+                        names.hints = versions.iter().filter(|entry| !entry.delete_marker).count() as u64;
+                    }
                 }
+                if is_hint { MAX_HINTS } else { usize::MAX }
             }
         }
     }
@@ -130,7 +167,7 @@ fn unknown(key: &str) -> Finding {
 }
 
 impl Names {
-    fn take(&mut self, place: Place) {
+    fn take(&mut self, place: Place, size_bytes: u64) {
         match place {
             Place::Key(size) => self.keys.push(size),
             Place::Checkpoint(size) => self.checkpoints.push(size),
@@ -139,7 +176,7 @@ impl Names {
             Place::Hint => self.has_hint = true,
             Place::Segment { date, first_seq } => {
                 let day = Micros::parse_rfc3339(&date).map_or(0, Micros::day);
-                self.segments.push(SegmentName { first_seq, day: day as i32 });
+                self.segments.push(SegmentName { first_seq, day: day as i32, size_bytes });
             }
             Place::Reserved => {}
         }
@@ -161,7 +198,7 @@ impl Names {
 
 /// Which chain a key belongs to, and what it is there. A path of the layout says most by its end, so the longest
 /// origin for which the rest is a place is taken; reserved folders hold anything.
-fn place_of(key: &str) -> Option<(&str, Place)> {
+pub fn place_of(key: &str) -> Option<(&str, Place)> {
     let split = |at: usize| {
         let (origin, path) = (&key[..at], &key[at + 1..]);
         let place = Place::parse(path)?;

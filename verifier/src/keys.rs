@@ -20,27 +20,35 @@ struct Key {
     has_signed: bool,
 }
 
+/// Gives a note's bytes: of its versions the oldest for which the function says that it holds, else the newest. Oldest,
+/// for whoever may put can lay a genesis note of another key over the right one. None: it could not be read, and has
+/// its finding.
+pub(crate) type ReadNote<'a> = dyn FnMut(u64, &mut Findings, &dyn Fn(&[u8]) -> bool) -> Option<Vec<u8>> + 'a;
+
 impl KeyRing {
-    /// From the notes as they stand in keys/, by name, with those that could be read. `pinned` stands in for a genesis
-    /// key that is missing or does not hold. `size`: how far the archive speaks.
+    /// From the notes as they stand in keys/, by name. `pinned` stands in for a genesis key that is missing or does not
+    /// hold. `size`: how far the archive speaks.
     pub(crate) fn open(
         layout: &Layout,
-        notes: &[(u64, Option<Vec<u8>>)],
+        notes: &[u64],
+        read: &mut ReadNote<'_>,
         pinned: Option<&Vkey>,
         size: u64,
         findings: &mut Findings,
     ) -> KeyRing {
         let origin = layout.root().trim_end_matches('/');
         let mut ring = KeyRing::default();
-        if notes.first().is_none_or(|(name, _)| *name != 0) {
+        if notes.first().is_none_or(|name| *name != 0) {
             let key = layout.key(&Place::Key(0));
             let finding = Finding::of(Check::KeyMissing, "the note of the first key", "nothing");
             findings.add(finding.at(key).seqs(Seq(0), size));
             ring.push(0, pinned.cloned());
         }
-        for (name, bytes) in notes {
+        for name in notes {
             let vouching = ring.keys.last().and_then(|key| key.vkey.as_ref());
             let is_judged = *name == 0 || vouching.is_some();
+            let holds = |bytes: &[u8]| open_note(bytes, *name, origin, vouching).is_ok();
+            let bytes = read(*name, findings, &holds);
             let opened = bytes.as_ref().map(|bytes| open_note(bytes, *name, origin, vouching));
             let vkey = match opened {
                 Some(Ok(vkey)) => Some(vkey),

@@ -2,17 +2,23 @@
 //! there and what is.
 //!
 //! `archive` lists the store and goes through its chains; `chain` reads what one chain has, in order; `segment` checks
-//! one segment and is a pure function of bytes, so that segments can be checked apart from each other; `check` is the
-//! table of all checks; `report` is what comes out, as JSON, and `text` the same for people.
+//! one segment and is a pure function of bytes, so that segments can be checked apart from each other; `span_read` does
+//! that on several threads, with what `reading` brings, and `span` joins it in order; `custody` is about how objects are
+//! kept, not what they are; `check` is the table of all checks; `report` is what comes out, as JSON, and `text` the same
+//! for people.
 
+mod ahead;
 mod archive;
 mod chain;
 mod check;
+mod custody;
 mod finding;
+mod hint;
 mod inventory;
 mod keys;
 mod known;
 mod leaves;
+mod noted;
 mod openings;
 mod options;
 mod outside;
@@ -22,6 +28,7 @@ mod reading;
 mod report;
 mod segment;
 mod span;
+mod span_read;
 mod text;
 
 #[cfg(any(test, feature = "testing"))]
@@ -29,12 +36,17 @@ pub mod testing;
 #[cfg(test)]
 mod tests;
 
+pub use ahead::Ahead;
 pub use archive::verify;
 pub use check::{Check, Effect};
+pub use custody::Locks;
 pub use finding::Finding;
-pub use inventory::origins;
+pub use inventory::{origins, place_of};
 pub use known::{Known, parse_keys};
-pub use options::Options;
+pub use options::{Options, Promise};
 pub use position::Position;
-pub use report::{ChainReport, KeyReport, KnownReport, Notice, Report, Trust, Uncovered, Verdict};
+pub use reading::Reading;
+pub use report::{
+    ChainReport, CustodyReport, KeyReport, KnownReport, Notice, Report, Trust, Uncovered, Verdict,
+};
 pub use segment::{SegmentInput, SegmentSummary, check_segment};

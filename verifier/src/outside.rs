@@ -1,71 +1,14 @@
-//! What a chain is held against beside its own links: the hint, the checkpoints that the auditor kept, the pinned key.
+//! What a chain is held against beside its own links: the checkpoints that the auditor kept, the pinned key.
 
-use schemas::{Checkpoint, Place, Seq, Vkey};
-use store::Kind;
+use schemas::{Place, Seq, Vkey};
 
 use crate::chain::ChainCheck;
+use crate::noted::read_note;
 use crate::plan::Plan;
-use crate::reading::{self, MAX_CHECKPOINT};
 use crate::report::KnownReport;
 use crate::{Check, Finding, Known};
 
 impl ChainCheck<'_> {
-    /// `checkpoint`, if there is one and its signature holds.
-    pub(crate) fn read_hint(&mut self) -> Option<(Checkpoint, String)> {
-        if !self.names.has_hint {
-            return None;
-        }
-        let key = self.layout.key(&Place::Hint);
-        let note = match reading::read(self.store, &key, MAX_CHECKPOINT) {
-            Ok(note) => note,
-            Err(unread) => {
-                self.findings.add(unread.finding_of_bounded(Check::Hint, &key));
-                return None;
-            }
-        };
-        let opened = Checkpoint::parse(&note).and_then(|(claimed, _)| match self.ring.at(claimed.size) {
-            Some(vkey) => Checkpoint::open(&note, vkey).map(Some),
-            None => Ok(None),
-        });
-        match opened {
-            Ok(checkpoint) => Some((checkpoint?, String::from_utf8_lossy(&note).into_owned())),
-            Err(malformed) => {
-                let expected = "a checkpoint signed by the chain's key alone";
-                self.findings.add(Finding::of(Check::Hint, expected, malformed.to_string()).at(key));
-                None
-            }
-        }
-    }
-
-    /// A hint may be old. It may not be newer than the archive, nor say another root.
-    pub(crate) fn check_hint(&mut self, hint: Option<(Checkpoint, String)>) {
-        let Some((hint, note)) = hint else { return };
-        let key = self.layout.key(&Place::Hint);
-        if hint.size > self.size {
-            // The archive may have grown since it was listed; then the note is there by now.
-            let due = self.layout.key(&Place::Checkpoint(hint.size));
-            match self.store.get(&due, None, Some(0..1), 1) {
-                Ok(_) => {}
-                Err(error) if error.kind() == Kind::Missing => {
-                    let expected = format!("a chain of size {}, as `checkpoint` says", hint.size);
-                    let finding = Finding::of(Check::Tail, expected, format!("size {}", self.size));
-                    self.findings.add(finding.at(due).seqs(Seq(self.size), hint.size).proved_by([note]));
-                }
-                Err(error) => {
-                    let finding =
-                        Finding::of(Check::Readable, "an object that can be read", error.to_string());
-                    self.findings.add(finding.at(due));
-                }
-            }
-        } else if let Some(Some(root)) = self.roots.get(&hint.size).filter(|root| **root != Some(hint.root)) {
-            let say = |root| format!("root {root} at size {}", hint.size);
-            let finding = Finding::of(Check::SplitView, say(*root), say(hint.root));
-            let seqs = (Seq(hint.size.saturating_sub(1)), hint.size);
-            let proof = [Some(note), self.note_text(hint.size)].into_iter().flatten();
-            self.findings.add(finding.at(key).seqs(seqs.0, seqs.1).proved_by(proof));
-        }
-    }
-
     /// Holds the chain against each kept checkpoint.
     pub(crate) fn check_known(&mut self, known: &[&Known]) -> Vec<KnownReport> {
         known.iter().map(|known| self.check_one_known(known)).collect()
@@ -107,11 +50,9 @@ impl ChainCheck<'_> {
     }
 
     /// The archive's own note of that size, as proof.
-    fn note_text(&self, size: u64) -> Option<String> {
+    pub(crate) fn note_text(&self, size: u64) -> Option<String> {
         self.names.checkpoints.binary_search(&size).ok()?;
-        let key = self.layout.key(&Place::Checkpoint(size));
-        let note = reading::read(self.store, &key, MAX_CHECKPOINT).ok()?;
-        String::from_utf8(note).ok()
+        read_note(self.source, &self.layout, &self.ring, size).signed.map(|(_, note)| note)
     }
 
     pub(crate) fn check_pinned(&mut self, pinned: &[Vkey]) {

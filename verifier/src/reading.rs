@@ -1,10 +1,14 @@
-//! Reading objects, each within its bound.
+//! Reading objects, each within its bound, and of several versions the one that fits.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 
 use schemas::checkpoint::MAX_CHECKPOINT_BYTES;
 use schemas::note::MAX_NOTE_BYTES;
-use store::{Kind, Store};
+use store::custody::Kept;
+use store::{Entry, Error, Kind, Object, Store, Version};
 
-use crate::{Check, Finding};
+use crate::{Ahead, Check, Finding};
 
 /// A segment that is larger is not looked at: this is what memory is bounded by.
 pub(crate) const MAX_SEGMENT_BYTES: u64 = 1 << 30;
@@ -14,7 +18,12 @@ pub(crate) const MAX_CHECKPOINT: u64 = MAX_CHECKPOINT_BYTES as u64;
 pub(crate) const MAX_KEY_NOTE: u64 = MAX_NOTE_BYTES as u64;
 pub(crate) const MAX_SCHEMA: u64 = 1 << 20;
 
+/// Of so many versions of one key the newest half and the oldest half are looked into: what was written first, and what
+/// somebody laid over it to put it right. Whoever lays many between them hides nothing.
+const MAX_VERSIONS: usize = 100;
+
 /// Why an object was not read.
+#[derive(Clone, Debug)]
 pub(crate) enum Unread {
     /// It is larger than anything of its kind may be.
     TooLarge(u64),
@@ -23,6 +32,13 @@ pub(crate) enum Unread {
 }
 
 impl Unread {
+    fn of(error: &Error, max_bytes: u64) -> Unread {
+        match error.kind() {
+            Kind::TooLarge => Unread::TooLarge(max_bytes),
+            _ => Unread::Failed(error.to_string()),
+        }
+    }
+
     /// The finding for an object that must be read to say anything.
     pub(crate) fn finding(self, key: &str) -> Finding {
         let found = match self {
@@ -43,10 +59,184 @@ impl Unread {
     }
 }
 
-pub(crate) fn read(store: &dyn Store, key: &str, max_bytes: u64) -> Result<Vec<u8>, Unread> {
-    match store.get(key, None, None, max_bytes) {
-        Ok(object) => Ok(object.bytes),
-        Err(error) if error.kind() == Kind::TooLarge => Err(Unread::TooLarge(max_bytes)),
-        Err(error) => Err(Unread::Failed(error.to_string())),
+/// How a store is read.
+#[derive(Clone, Debug, Default)]
+pub struct Reading {
+    /// How much at once.
+    pub ahead: Ahead,
+    /// Whether it answers from afar: then what is wanted together is asked for together.
+    pub is_remote: bool,
+    /// What is larger than this comes in parts of this size, several at once. None: whole.
+    pub part_bytes: Option<u64>,
+}
+
+/// Parts of one object that are on their way at once.
+const PARTS_AT_ONCE: usize = 4;
+
+/// The archive as the verifier reads it.
+pub(crate) struct Source<'a> {
+    pub(crate) store: &'a dyn Store,
+    pub(crate) reading: &'a Reading,
+    /// Keys with more than one version, or with a delete marker: all of them, newest first.
+    pub(crate) laid: &'a BTreeMap<String, Vec<Entry>>,
+}
+
+impl Source<'_> {
+    /// What stands at `key`: of its versions the newest for which `fits` gives something, else the newest, without.
+    pub(crate) fn fitting<T>(
+        &self,
+        key: &str,
+        max_bytes: u64,
+        fits: impl FnMut(&Object) -> Option<T>,
+    ) -> Result<(Object, Option<T>), Unread> {
+        match self.versions(key) {
+            Some(versions) => self.first_fitting(key, &versions, max_bytes, fits),
+            None => self.newest_or_fitting(key, max_bytes, fits),
+        }
+    }
+
+    /// The same with the oldest that fits.
+    pub(crate) fn oldest_fitting<T>(
+        &self,
+        key: &str,
+        max_bytes: u64,
+        fits: impl FnMut(&Object) -> Option<T>,
+    ) -> Result<(Object, Option<T>), Unread> {
+        match self.versions(key) {
+            Some(mut versions) => {
+                versions.reverse();
+                self.first_fitting(key, &versions, max_bytes, fits)
+            }
+            None => self.newest_or_fitting(key, max_bytes, fits),
+        }
+    }
+
+    fn first_fitting<T>(
+        &self,
+        key: &str,
+        versions: &[&Version],
+        max_bytes: u64,
+        mut fits: impl FnMut(&Object) -> Option<T>,
+    ) -> Result<(Object, Option<T>), Unread> {
+        let (mut newest, mut unread) = (None, None);
+        for version in versions {
+            match self.store.get(key, Some(version), None, max_bytes) {
+                Ok(object) => {
+                    if let Some(fit) = fits(&object) {
+                        return Ok((object, Some(fit)));
+                    }
+                    newest.get_or_insert(object);
+                }
+                Err(error) => unread = unread.or(Some(Unread::of(&error, max_bytes))),
+            }
+        }
+        match (unread, newest) {
+            // What could not be read might be the one.
+            (Some(unread @ Unread::Failed(_)), _) | (Some(unread), None) => Err(unread),
+            (_, Some(newest)) => Ok((newest, None)),
+            (None, None) => Err(Unread::Failed(format!("{key}: a delete marker, and nothing below"))),
+        }
+    }
+
+    /// The same where the list shows one version. Something may have been laid over it since.
+    fn newest_or_fitting<T>(
+        &self,
+        key: &str,
+        max_bytes: u64,
+        mut fits: impl FnMut(&Object) -> Option<T>,
+    ) -> Result<(Object, Option<T>), Unread> {
+        let newest = match self.store.get(key, None, None, max_bytes) {
+            Ok(newest) => {
+                if let Some(fit) = fits(&newest) {
+                    return Ok((newest, Some(fit)));
+                }
+                if newest.version == Version::default() {
+                    return Ok((newest, None));
+                }
+                Ok(newest)
+            }
+            Err(error) if matches!(error.kind(), Kind::Missing | Kind::TooLarge) => Err(error),
+            Err(error) => return Err(Unread::of(&error, max_bytes)),
+        };
+        match store::versions::fitting(self.store, key, max_bytes, fits) {
+            Ok(Some((object, fit))) => Ok((object, Some(fit))),
+            _ => newest.map(|newest| (newest, None)).map_err(|error| Unread::of(&error, max_bytes)),
+        }
+    }
+
+    /// One version of what stands at `key`, in parts if it is large. `size_bytes`: about so many will come.
+    pub(crate) fn read_large(
+        &self,
+        key: &str,
+        version: Option<&Version>,
+        size_bytes: u64,
+        max_bytes: u64,
+    ) -> Result<Object, Unread> {
+        let unread = |error: Error| Unread::of(&error, max_bytes);
+        let Some(part) = self.reading.part_bytes.filter(|part| size_bytes > *part) else {
+            return self.store.get(key, version, None, max_bytes).map_err(unread);
+        };
+        let mut object = self.store.get(key, version, Some(0..part), part).map_err(unread)?;
+        if object.size_bytes > max_bytes {
+            return Err(Unread::TooLarge(max_bytes));
+        }
+        let rest = usize::try_from(object.size_bytes.div_ceil(part).saturating_sub(1)).unwrap_or(usize::MAX);
+        let version = Some(object.version.clone());
+        let get = |nth: usize| {
+            let from = part * (nth as u64 + 1);
+            let got = self.store.get(key, version.as_ref(), Some(from..from + part), part);
+            got.map_err(|error| Unread::of(&error, max_bytes))
+        };
+        let mut failed = None;
+        Ahead::new(PARTS_AT_ONCE, u64::MAX).in_order(
+            rest,
+            |_| 0,
+            get,
+            |_, got| match got {
+                Ok(next) if next.tag == object.tag && next.size_bytes == object.size_bytes => {
+                    object.bytes.extend_from_slice(&next.bytes);
+                    ControlFlow::Continue(())
+                }
+                Ok(_) => {
+                    failed = Some(Unread::Failed(format!("{key}: it was replaced while it was read")));
+                    ControlFlow::Break(())
+                }
+                Err(unread) => {
+                    failed = Some(unread);
+                    ControlFlow::Break(())
+                }
+            },
+        );
+        match failed {
+            Some(unread) => Err(unread),
+            None => Ok(object),
+        }
+    }
+
+    /// The versions of a key to be looked into, newest first. None: it has one only.
+    pub(crate) fn versions(&self, key: &str) -> Option<Vec<&Version>> {
+        let entries = self.laid.get(key)?;
+        let objects: Vec<&Version> =
+            entries.iter().filter(|entry| !entry.delete_marker).map(|entry| &entry.version).collect();
+        let middle = MAX_VERSIONS / 2..objects.len().saturating_sub(MAX_VERSIONS / 2);
+        Some(
+            objects
+                .into_iter()
+                .enumerate()
+                .filter(|(nth, _)| !middle.contains(nth))
+                .map(|(_, v)| v)
+                .collect(),
+        )
+    }
+}
+
+/// What is known of how an object that was read is kept.
+pub(crate) fn kept(object: &Object) -> Kept {
+    Kept {
+        version: object.version.clone(),
+        modified: object.modified,
+        delete_marker: false,
+        lock: object.lock,
+        is_held: object.is_held,
     }
 }

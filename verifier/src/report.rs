@@ -1,8 +1,10 @@
 //! The Report: what was checked, against what, and what was found. Its field names are stable; text is in `text`.
 
 use serde::Serialize;
+use store::Mode;
 
-use crate::{Effect, Finding};
+use crate::custody::Locks;
+use crate::{Effect, Finding, Promise};
 
 /// What the whole comes to. When several hold, the last of these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -85,6 +87,8 @@ pub struct Report {
     pub notices: Vec<Notice>,
     /// What a check like this one cannot show.
     pub not_shown: Vec<String>,
+    /// How the evidence is locked, and who promised it. Null where the store locks nothing.
+    pub custody: Option<CustodyReport>,
     /// Objects in the archive.
     pub objects: u64,
     /// Bytes of segments read.
@@ -99,6 +103,38 @@ pub enum Trust {
     Pinned,
     /// The keys stand in the archive and were taken as they are.
     Archive,
+}
+
+/// How the evidence is locked, held against what was promised.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CustodyReport {
+    /// Who says what the locks must be: `auditor`, `bucket` or `nobody`; then any lock will do that has not ended.
+    /// `unseen`: locks could not be looked at.
+    pub promised_by: &'static str,
+    /// `compliance` or `governance`.
+    pub mode: Option<&'static str>,
+    /// For how long from the moment of writing.
+    pub period_seconds: Option<u64>,
+    /// What was found.
+    #[serde(flatten)]
+    pub locks: Locks,
+}
+
+impl CustodyReport {
+    pub(crate) fn of(promise: Promise, locks: Locks) -> CustodyReport {
+        let promised_by = match promise {
+            Promise::Told(_) => "auditor",
+            Promise::OfTheBucket(_) => "bucket",
+            Promise::Nobody => "nobody",
+            Promise::Unseen => "unseen",
+        };
+        let mode = promise.retention().map(|promised| match promised.mode {
+            Mode::Compliance => "compliance",
+            Mode::Governance => "governance",
+        });
+        let period_seconds = promise.retention().map(|promised| promised.period.as_secs());
+        CustodyReport { promised_by, mode, period_seconds, locks }
+    }
 }
 
 /// What was checked of one chain.
@@ -166,7 +202,8 @@ pub struct Uncovered {
 /// Something worth knowing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Notice {
-    /// Its name: not-covered, old-segments-gone, openings-gone, ahead-of-clock, not-compared, links-apart.
+    /// Its name: not-covered, old-segments-gone, openings-gone, ahead-of-clock, not-compared, links-apart,
+    /// hints-left-out.
     pub kind: &'static str,
     /// The chain.
     pub chain: String,

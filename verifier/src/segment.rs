@@ -32,7 +32,7 @@ pub struct SegmentInput<'a> {
     pub trees: Option<&'a Trees>,
     /// The root that is signed for its end.
     pub signed_root: Option<Hash>,
-    /// Sizes at which the root is wanted.
+    /// Sizes at which the root is wanted, ascending.
     pub roots_at: &'a [u64],
     /// Whether to look for openings of chains.
     pub wants_openings: bool,
@@ -214,7 +214,7 @@ impl Following<'_, '_> {
         }
         self.grow_tiles(hash);
         let size = seq.0 + 1;
-        if self.is_clean && self.position.is_some() && self.input.roots_at.contains(&size) {
+        if self.is_clean && self.position.is_some() && self.input.roots_at.binary_search(&size).is_ok() {
             self.summary.roots.push((size, self.walk.tree().root()));
         }
         if self.input.wants_openings && followed.is_ok() && self.summary.openings.len() < MAX_OPENINGS {

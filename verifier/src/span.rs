@@ -1,113 +1,65 @@
 //! One span of a chain: its checkpoint, its trees file and its segment, and where the chain stands after it.
 
-use schemas::{Checkpoint, Place, SegmentHeader, Seq, Trees};
+use schemas::{Checkpoint, Micros, Place, SegmentHeader, Seq, Trees};
 
 use crate::chain::ChainCheck;
 use crate::leaves::follow_trees;
-use crate::openings::records_openings;
+use crate::noted::Signed;
 use crate::plan::Span;
-use crate::reading::{MAX_SEGMENT_BYTES, MAX_TREES_BYTES};
-use crate::segment::{SegmentInput, SegmentSummary, check_segment};
+use crate::span_read::{SegmentRead, SpanRead, SpanReader};
 use crate::{Check, Finding, Position};
 
 /// No archive has more chains, and no report more to say of one.
 const MAX_OPENINGS: usize = 100_000;
 const MAX_NOTICES: usize = 100;
 
-/// A checkpoint whose signature holds, and its note.
-type Signed = (Checkpoint, String);
+/// By so much the sealing clock may be ahead of the store's.
+const CLOCKS_DIFFER_US: i64 = 5 * 60 * 1_000_000;
 
 impl ChainCheck<'_> {
-    pub(crate) fn check_span(&mut self, span: &Span) {
-        let (note, trees) = (self.span_note(span), self.span_trees(span));
-        let Some(key) = self.segment_of(span, trees.as_ref()) else {
-            self.go_on_without(span, trees.as_ref(), note);
+    /// Takes what was read of the nth span.
+    pub(crate) fn join_span(&mut self, reader: &SpanReader<'_>, nth: usize, read: SpanRead) {
+        let span = reader.span(nth);
+        let seqs = (span.first, span.end);
+        let note = self.take_note(read.note.clone(), span.end, seqs);
+        let trees_key = self.layout.key(&Place::Trees(span.end));
+        if let Some(kept) = &read.trees.kept {
+            self.custody.take(&trees_key, kept, seqs, &mut self.findings);
+        }
+        read.trees.findings.iter().for_each(|finding| self.findings.add(finding.clone()));
+        let trees = read.trees.trees.as_ref();
+        let (Some(key), Some(segment)) = (read.keys.first(), read.segment) else {
+            self.go_on_without(span, trees, note);
             return;
         };
-        if let Some(trees) = &trees
-            && self.layout.root().to_owned() + &trees.segment_key != key
+        for other in &read.keys[1..] {
+            let finding = Finding::of(Check::SegmentDouble, format!("{key} alone"), "a second segment");
+            self.findings.add(finding.at(other).seqs(span.first, span.end));
+        }
+        if let Some(trees) = trees
+            && self.layout.root().to_owned() + &trees.segment_key != *key
         {
-            let finding = Finding::of(Check::TreesPlace, &key, &trees.segment_key);
-            let trees_key = self.layout.key(&Place::Trees(span.end));
+            let finding = Finding::of(Check::TreesPlace, key, &trees.segment_key);
             self.findings.add(finding.at(trees_key).seqs(span.first, span.end));
         }
-        let Some(bytes) = self.read(&key, MAX_SEGMENT_BYTES, (span.first, span.end)) else {
-            self.position = stand_in(trees.as_ref(), note.as_ref());
-            self.last_sealed_at = None;
-            return;
-        };
-        let roots_at: Vec<u64> =
-            self.roots.range(span.first.0 + 1..=span.end).map(|(size, _)| *size).collect();
-        let summary = check_segment(&SegmentInput {
-            origin: self.origin,
-            key: &key,
-            first_seq: span.first,
-            end: span.end,
-            bytes: &bytes,
-            start: self.position.as_ref(),
-            trees: trees.as_ref(),
-            signed_root: note.as_ref().map(|(checkpoint, _)| checkpoint.root),
-            roots_at: &roots_at,
-            wants_openings: records_openings(self.origin),
-            off: &self.options.off,
+        // It was followed from where the trees file before it says that the chain stands. If that is not where it does
+        // stand, because the file is wrong or was not there, it is followed once more.
+        let segment = segment.and_then(|segment| match is_same(&segment.start, &self.position) {
+            true => Ok(segment),
+            false => {
+                let version = &segment.kept.version;
+                reader.check_from(nth, key, version, self.position.clone(), (&read.note, &read.trees))
+            }
         });
-        self.segment_bytes += bytes.len() as u64;
-        drop(bytes);
-        self.join(span, &key, summary, trees.as_ref(), note);
-    }
-
-    fn span_note(&mut self, span: &Span) -> Option<Signed> {
-        if span.has_note {
-            return self.read_checkpoint(span.end, (span.first, span.end));
-        }
-        let finding =
-            Finding::of(Check::CheckpointMissing, format!("the checkpoint of size {}", span.end), "nothing");
-        let key = self.layout.key(&Place::Checkpoint(span.end));
-        self.findings.add(finding.at(key).seqs(span.first, span.end));
-        None
-    }
-
-    fn span_trees(&mut self, span: &Span) -> Option<Trees> {
-        let key = self.layout.key(&Place::Trees(span.end));
-        let about = |finding: Finding| finding.at(key.as_str()).seqs(span.first, span.end);
-        if !span.has_trees {
-            self.findings.add(about(Finding::of(Check::TreesMissing, "a trees file", "nothing")));
-            return None;
-        }
-        let bytes = self.read(&key, MAX_TREES_BYTES, (span.first, span.end))?;
-        match Trees::parse(&bytes) {
-            Ok(trees) if (trees.first_seq, trees.size) == (span.first, span.end) => Some(trees),
-            Ok(trees) => {
-                let say = |first: Seq, end: u64| format!("seqs {first} to {}", end.saturating_sub(1));
-                let expected = say(span.first, span.end);
-                let found = say(trees.first_seq, trees.size);
-                self.findings.add(about(Finding::of(Check::TreesPlace, expected, found)));
-                None
-            }
-            Err(malformed) => {
-                let expected = "a trees file in its only spelling";
-                self.findings.add(about(Finding::of(Check::TreesForm, expected, malformed.to_string())));
-                None
+        reader.is_done_before(nth);
+        match segment {
+            Ok(segment) => self.join(span, key, segment, trees, note),
+            Err(unread) => {
+                self.findings.add(unread.finding(key).seqs(span.first, span.end));
+                self.position = stand_in(trees, note.as_ref());
+                self.last_sealed_at = None;
             }
         }
-    }
-
-    /// The key of the segment to read. Of several with one first seq it is the one that the trees file names.
-    fn segment_of(&mut self, span: &Span, trees: Option<&Trees>) -> Option<String> {
-        let keys: Vec<String> = self.names.segments[span.segments.clone()]
-            .iter()
-            .map(|name| self.layout.key(&name.place()))
-            .collect();
-        let named = trees.map(|trees| self.layout.root().to_owned() + &trees.segment_key);
-        let chosen = keys.iter().position(|key| Some(key) == named.as_ref()).unwrap_or(0);
-        for (nth, key) in keys.iter().enumerate() {
-            if nth != chosen {
-                let finding =
-                    Finding::of(Check::SegmentDouble, format!("{} alone", keys[chosen]), "a second segment");
-                self.findings.add(finding.at(key).seqs(span.first, span.end));
-            }
-        }
-        keys.into_iter().nth(chosen)
     }
 
     /// There is no segment. Old ones may be gone, if their trees bear out the signed root leaf by leaf.
@@ -141,11 +93,14 @@ impl ChainCheck<'_> {
         &mut self,
         span: &Span,
         key: &str,
-        summary: SegmentSummary,
+        segment: SegmentRead,
         trees: Option<&Trees>,
         note: Option<Signed>,
     ) {
+        let SegmentRead { kept, size_bytes, summary, .. } = segment;
         let about = |finding: Finding| finding.at(key).seqs(span.first, span.end);
+        self.custody.take(key, &kept, (span.first, span.end), &mut self.findings);
+        self.segment_bytes += size_bytes;
         self.segments += 1;
         self.events += summary.events;
         if summary.events > 0 {
@@ -161,6 +116,13 @@ impl ChainCheck<'_> {
             let found = format!("sealed_at {}", summary.first_sealed_at.rfc3339());
             let finding = Finding::of(Check::SealedAt, expected, found);
             self.findings.add(finding.at(key).seqs(span.first, span.first.0 + 1));
+        }
+        let latest = Micros(kept.modified.0.saturating_add(CLOCKS_DIFFER_US));
+        if self.custody.is_witness() && summary.events > 0 && summary.last_sealed_at > latest {
+            let expected = format!("sealed before it was written, at {}", kept.modified.rfc3339());
+            let found = format!("sealed_at {}", summary.last_sealed_at.rfc3339());
+            let finding = Finding::of(Check::SealedAhead, expected, found).of_version(&kept.version);
+            self.findings.add(finding.at(key).seqs(Seq(span.end - 1), span.end));
         }
         let own = summary.header.as_ref().and_then(|header| self.own_checkpoint(span, key, header));
         if let (Some((noted, note)), Some((own, own_note))) = (&note, &own)
@@ -226,4 +188,10 @@ impl ChainCheck<'_> {
 /// proves the file.
 fn stand_in(trees: Option<&Trees>, signed: Option<&Signed>) -> Option<Position> {
     Position::proven(trees?, signed?.0.root)
+}
+
+/// Whether two positions are one. A tree binds every tile.
+fn is_same(one: &Option<Position>, other: &Option<Position>) -> bool {
+    let of = |position: &Option<Position>| position.as_ref().map(|p| (p.size(), p.root(), p.last_hash));
+    of(one) == of(other)
 }

@@ -7,7 +7,9 @@ mod flips;
 mod history;
 mod keys;
 mod lifecycle;
+mod reading;
 mod spellings;
+mod versions;
 
 use std::sync::Arc;
 

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::custody::Locks;
+use crate::report::CustodyReport;
 use crate::{ChainReport, Finding, Notice, Report, Trust};
 
 /// Findings that are written out for each report; JSON has them all.
@@ -11,6 +13,9 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for chain in &self.chains {
             write_chain(f, chain, self.trust)?;
+        }
+        if let Some(custody) = &self.custody {
+            write_custody(f, custody)?;
         }
         let count = self.findings.len() as u64 + self.findings_left_out;
         match count {
@@ -73,6 +78,35 @@ fn write_chain(f: &mut fmt::Formatter<'_>, chain: &ChainReport, trust: Trust) ->
     Ok(())
 }
 
+fn write_custody(f: &mut fmt::Formatter<'_>, custody: &CustodyReport) -> fmt::Result {
+    if custody.promised_by == "unseen" {
+        return writeln!(f, "custody: locks could not be looked at");
+    }
+    let who = match custody.promised_by {
+        "auditor" => "as --locked says",
+        "bucket" => "as the bucket's default says",
+        _ => "",
+    };
+    match (custody.mode, custody.period_seconds) {
+        (Some(mode), Some(seconds)) => {
+            let period = match seconds % DAY_S {
+                0 => counted(seconds / DAY_S, "day"),
+                _ => counted(seconds, "second"),
+            };
+            write!(f, "custody: promised is {mode} for {period}, {who}; ")?;
+        }
+        _ => write!(f, "custody: nobody promised anything, so any lock will do; ")?,
+    }
+    let Locks { evidence, locked, first_until, .. } = &custody.locks;
+    write!(f, "{locked} of {evidence} pieces of evidence are locked")?;
+    match first_until {
+        Some(until) => writeln!(f, ", the first until {until}"),
+        None => writeln!(f),
+    }
+}
+
+const DAY_S: u64 = 24 * 60 * 60;
+
 fn write_finding(f: &mut fmt::Formatter<'_>, lead: &str, finding: &Finding) -> fmt::Result {
     write!(f, "  {lead}: {}", finding.check.name())?;
     if let Some(chain) = &finding.chain {
@@ -85,6 +119,9 @@ fn write_finding(f: &mut fmt::Formatter<'_>, lead: &str, finding: &Finding) -> f
     }
     if let Some(key) = &finding.key {
         write!(f, "\n    object:   {}", clean(key))?;
+    }
+    if let Some(version) = &finding.version {
+        write!(f, "\n    version:  {}", clean(version))?;
     }
     writeln!(f, "\n    expected: {}\n    found:    {}", clean(&finding.expected), clean(&finding.found))
 }

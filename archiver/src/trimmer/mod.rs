@@ -5,6 +5,7 @@
 //! the positions of groups and the notes of the archive, and it is the only one that may delete records.
 
 mod metrics;
+mod retries;
 mod window;
 
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use tracing::{debug, info, warn};
 use crate::role;
 
 pub use metrics::TrimmerMetrics;
+pub use retries::KeepEvents;
 
 const EVERY: Duration = Duration::from_secs(2);
 /// The window's end is looked for so many times while a window passes, but no more seldom than `SELDOM`.
@@ -43,6 +45,8 @@ pub struct Trimmer {
     pub chains: u32,
     /// Records of audit.sealed stay for so long after they were written, archived or not. None: they go at once.
     pub trim_after: Option<Duration>,
+    /// How much of audit.events stays for gateways that come back, archived or not. None: it goes at once.
+    pub keep_events: Option<KeepEvents>,
     /// Other groups that read audit.sealed. What one of them has not done stays, and all of it while one of them has
     /// no position. audit.events is not theirs, and waits for none.
     pub wait_for: Vec<String>,
@@ -65,6 +69,10 @@ struct Known {
     events_start: Option<u64>,
     /// Where the window began when it was looked for, and when to look again.
     window: Option<(u64, Deadline)>,
+    /// The same of audit.events.
+    events_window: Option<(u64, Deadline)>,
+    /// Up to where audit.events could have gone when that was looked for.
+    events_until: Option<u64>,
     /// Why less is trimmed than could be, as it was said.
     said: Option<String>,
 }
@@ -150,14 +158,8 @@ impl Trimmer {
             known.say(why);
             return Ok(());
         };
-        // Below the source position less one nothing is read again, whoever opens the chain.
-        let is_known = archived.source_hash != Hash::default();
-        if let Some(before) = archived.source_position.checked_sub(1).filter(|_| is_known) {
-            match self.is_the_source(known, &archived, before)? {
-                true => self.let_go(&known.events, before, &mut known.events_start)?,
-                false => why = why.or_else(|| Some(another_source(&known.events, before))),
-            }
-        }
+        let other_source = self.trim_events(known, &archived)?;
+        why = why.or(other_source);
         let due = self.window_start(known, archived.head_offset)?;
         let mut before = due;
         for (group, positions) in &positions.waited_for {
@@ -177,19 +179,6 @@ impl Trimmer {
         self.let_go(&known.sealed, before, &mut known.sealed_start)?;
         known.say(why);
         Ok(())
-    }
-
-    /// Whether audit.events is the topic that the cut was made from. An offset in one that was made anew would let go of
-    /// what nobody has sealed.
-    fn is_the_source(&self, known: &Known, archived: &Archived, at: u64) -> Result<bool, Failure> {
-        if known.events_start.is_some_and(|start| start >= at) {
-            return Ok(true);
-        }
-        let Ok(batch) = window::record_at(&*self.stream, &known.events, at)? else { return Ok(false) };
-        let is_it = |record: Record<'_>| {
-            record.offset == at && Hash::of(&[record.value.unwrap_or_default()]) == archived.source_hash
-        };
-        Ok(batch.get(0).is_some_and(is_it))
     }
 
     /// Takes note of the cut before the archiver's position if it is in the archive. Some: why it is not.
@@ -236,6 +225,14 @@ impl Trimmer {
         };
         match checkpoint {
             None => Ok(false),
+            // Anybody can sign the right root with a key of his own.
+            Some(_) if notes.key_at(head.size()).is_none_or(|vkey| vkey.to_string() != head.vkey) => {
+                Err(Failure::Halt(format!(
+                    "{origin}: the archive's key is not the log's, {}: nothing was trimmed. Run `sealog verify` on the \
+                     archive",
+                    head.vkey
+                )))
+            }
             Some(checkpoint) if checkpoint.root == head.tree.root() => Ok(true),
             Some(checkpoint) => Err(Failure::Halt(format!(
                 "{origin}: at size {} the archive has root {}, the log has {}. One of them is not this chain's: nothing \
@@ -254,11 +251,16 @@ impl Trimmer {
             Some((start, rest)) if !rest.passed() => return Ok(start),
             looked => looked.map_or(0, |(start, _)| start),
         };
-        let window_ms = i64::try_from(window.as_millis()).unwrap_or(i64::MAX);
-        let since_ms = (self.clock.wall().0 / 1_000).saturating_sub(window_ms);
+        let since_ms = self.since_ms(window);
         let start = window::first_young(&*self.stream, &known.sealed, (from, head_offset), since_ms)?;
-        known.window = Some((start, Deadline::after((window / LOOKS_A_WINDOW).min(SELDOM))));
+        known.window = Some((start, look_again_after(window)));
         Ok(start)
+    }
+
+    /// What was written before this is older than the window.
+    fn since_ms(&self, window: Duration) -> i64 {
+        let window_ms = i64::try_from(window.as_millis()).unwrap_or(i64::MAX);
+        (self.clock.wall().0 / 1_000).saturating_sub(window_ms)
     }
 
     fn let_go(&self, lane: &Lane, before: u64, start: &mut Option<u64>) -> Result<(), Failure> {
@@ -303,6 +305,8 @@ impl Known {
             sealed_start: None,
             events_start: None,
             window: None,
+            events_window: None,
+            events_until: None,
             said: None,
         }
     }
@@ -317,11 +321,9 @@ impl Known {
     }
 }
 
-fn another_source(events: &Lane, at: u64) -> String {
-    format!(
-        "{events}: offset {at} does not hold the event that was sealed last from there, so it is another topic than \
-         before. Nothing of it is trimmed"
-    )
+/// When to look for a window's end again.
+fn look_again_after(window: Duration) -> Deadline {
+    Deadline::after((window / LOOKS_A_WINDOW).min(SELDOM))
 }
 
 /// Warns, unless it is what was said last.

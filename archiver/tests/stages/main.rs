@@ -1,6 +1,8 @@
 //! Archiver and trimmer over a stream and a store in memory, with a real chainer before them.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
+mod jammed;
+mod repairing;
 mod restarts;
 #[path = "../../../tests/harness/rig.rs"]
 #[allow(dead_code)]

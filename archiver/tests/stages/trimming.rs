@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use archiver::{GROUP, Trimmer, TrimmerMetrics};
+use archiver::{GROUP, KeepEvents, Trimmer, TrimmerMetrics};
 use prometheus::Registry;
 use runtime::{Failure, ManualClock, Stop, SystemClock};
 use schemas::{Checkpoint, Head, Layout, Micros, Place, Tree};
@@ -26,6 +26,7 @@ fn a_trimmer(rig: &WatchedRig) -> (Trimmer, Registry) {
         clock: rig.clock.clone(),
         chains: 1,
         trim_after: None,
+        keep_events: None,
         wait_for: Vec::new(),
         keep_rejected: None,
         metrics: TrimmerMetrics::register(&registry).unwrap(),
@@ -185,6 +186,72 @@ fn records_younger_than_the_window_stay() {
     rig.append(0, 160..165);
     rig.run().unwrap();
     assert_eq!(archived(&rig), rig.size());
+}
+
+/// Where audit.events begins once a trimmer that keeps this much of it has trimmed, and where it could begin.
+fn kept(rig: &WatchedRig, keep: KeepEvents) -> (u64, u64) {
+    let (mut trimmer, _) = a_trimmer(rig);
+    trimmer.keep_events = Some(keep);
+    trim(&trimmer).unwrap();
+    (starts(rig).1, archived_head(rig).1.source_position - 1)
+}
+
+const UNLIMITED: KeepEvents = KeepEvents { time: HOUR, records: u64::MAX, bytes: None };
+
+#[test]
+fn events_stay_for_a_time_after_they_were_archived() {
+    let clock = Arc::new(ManualClock::at(Micros(1_795_262_400_000_000)));
+    let rig = a_rig(clock.clone());
+    for round in 0..4 {
+        rig.append(0, round * 20..(round + 1) * 20);
+        rig.run().unwrap();
+        clock.pass(HOUR);
+    }
+    assert_eq!(kept(&rig, KeepEvents { time: 4 * HOUR, ..UNLIMITED }), (0, 79));
+    assert_eq!(kept(&rig, KeepEvents { time: 5 * HOUR / 2, ..UNLIMITED }), (40, 79));
+    assert_eq!(kept(&rig, KeepEvents { time: HOUR / 2, ..UNLIMITED }), (79, 79), "all are older");
+    rig.append(0, 80..90);
+    rig.run().unwrap();
+    assert_eq!(archived(&rig), rig.size());
+}
+
+#[test]
+fn of_events_stays_no_more_than_so_many_and_so_much() {
+    let rig = a_rig(Arc::new(SystemClock));
+    rig.append(0, 0..2_000);
+    rig.run().unwrap();
+    assert_eq!(kept(&rig, UNLIMITED), (0, 1_999));
+    assert_eq!(kept(&rig, KeepEvents { bytes: Some(1 << 40), ..UNLIMITED }), (0, 1_999));
+    assert_eq!(kept(&rig, KeepEvents { records: 1_500, ..UNLIMITED }), (499, 1_999));
+    // All of them are of about one size.
+    let mut batch = Batch::new();
+    rig.stream
+        .read(&topics::events(0), 500, &mut batch, Limit { records: 1, bytes: 1 }, Duration::ZERO)
+        .unwrap();
+    let one = batch.get(0).unwrap().value.unwrap().len() as u64 + 100;
+    let (start, until) = kept(&rig, KeepEvents { bytes: Some(500 * one), ..UNLIMITED });
+    assert!((until - start).abs_diff(500) < 50, "{start} to {until}");
+    assert_eq!(kept(&rig, KeepEvents { records: 10, bytes: Some(500 * one), ..UNLIMITED }), (1_989, 1_999));
+    rig.append(0, 2_000..2_010);
+    rig.run().unwrap();
+    assert_eq!(archived(&rig), rig.size());
+}
+
+#[test]
+fn an_archive_under_another_key_halts_before_anything_goes() {
+    let rig = a_rig_with_archived_events();
+    let (_, head) = archived_head(&rig);
+    let store = store::memory::Memory::new(rig.clock.clone());
+    let stranger = schemas::Signing::from_seed(&[8; 32]);
+    let layout = Layout::of(&rig.chain());
+    let note = schemas::KeyNote { first_size: 0, vkey: stranger.vkey(&rig.chain()) }.sign(&stranger, None);
+    let end = Checkpoint { origin: rig.chain(), size: head.size(), root: head.tree.root() }.sign(&stranger);
+    store.lay_over(&layout.key(&Place::Key(0)), note.as_bytes());
+    store.lay_over(&layout.key(&Place::Checkpoint(head.size())), end.as_bytes());
+    let (mut trimmer, _) = a_trimmer(&rig);
+    trimmer.store = Arc::new(store);
+    halts(trim(&trimmer), "the archive's key is not the log's");
+    assert_eq!(starts(&rig), (0, 0));
 }
 
 #[test]

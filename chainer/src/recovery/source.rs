@@ -6,7 +6,7 @@ use std::time::Duration;
 use runtime::Failure;
 use schemas::event::{event_hash, event_schema_hash, event_shape};
 use schemas::{Hash, Micros, SegmentFile, Seq, Trees, avro, derived_id, framing};
-use store::{Store, read_trees};
+use store::{Notes, Store, read_trees, versions};
 use stream::{Batch, Kind, Lane, Limit, Stream};
 
 const READ: Limit = Limit { records: 10_000, bytes: 16 << 20 };
@@ -45,6 +45,7 @@ pub fn source_after(
     events: &Lane,
 ) -> Result<Source, Failure> {
     let start = start_of(stream, events)?;
+    let notes = Notes::read(archive, name)?;
     // Newest first, so that the place in this list is how far back an event stands.
     let (mut archived, mut trees, mut segments) = (Vec::new(), newest, 0);
     while let Some(segment) = trees.take().filter(|_| segments < MOST_SEGMENTS) {
@@ -53,7 +54,8 @@ pub fn source_after(
         // Starts, heartbeats and the like were never in audit.events.
         let enough = archived.iter().any(|event| !event.is_by_chainer) && segments > 1;
         if segment.first_seq.0 > 0 && !enough {
-            trees = Some(read_trees(archive, name, segment.first_seq.0)?.1);
+            let before = notes.checkpoint_at(archive, name, segment.first_seq.0)?;
+            trees = before.map(|before| read_trees(archive, &before)).transpose()?.map(|(_, trees)| trees);
         }
     }
     let found = find_newest(stream, events, start, &archived)?;
@@ -107,10 +109,13 @@ pub fn start_of(stream: &dyn Stream, lane: &Lane) -> Result<u64, Failure> {
 pub fn events_of(archive: &dyn Store, name: &str, trees: &Trees) -> Result<Vec<Archived>, Failure> {
     let key = format!("{name}/{}", trees.segment_key);
     let halt = |why: &str| Failure::Halt(format!("{key}: {why}. Run `sealog verify` on the archive"));
-    let bytes = archive.get(&key, None, None, MAX_SEGMENT_BYTES)?.bytes;
-    if Hash::of(&[&bytes]) != trees.segment_sha256 {
+    let archived = versions::fitting(archive, &key, MAX_SEGMENT_BYTES, |object| {
+        (Hash::of(&[&object.bytes]) == trees.segment_sha256).then_some(())
+    })?;
+    let Some((archived, ())) = archived else {
         return Err(halt("its bytes are not those that were archived"));
-    }
+    };
+    let bytes = archived.bytes;
     let file = SegmentFile::parse(&bytes).map_err(|why| halt(&why.to_string()))?;
     let (mut events, schema) = (Vec::new(), event_schema_hash());
     let walked = file.walk(event_shape(), |sealed, _| {

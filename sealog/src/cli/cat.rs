@@ -3,6 +3,7 @@
 mod chain;
 mod condition;
 mod lines;
+mod segment;
 
 use std::io;
 use std::process::ExitCode;
@@ -19,8 +20,9 @@ use schemas::Micros;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use store::Store;
-use store::directory::Directory;
+use verifier::Ahead;
 
+use crate::archive::{AtS3, Place};
 use chain::ChainReader;
 use condition::Condition;
 use lines::Lines;
@@ -32,9 +34,12 @@ use lines::Lines;
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Cat {
-    /// The archive: a folder, such as sealog-data/archive.
+    /// The archive: a folder, such as sealog-data/archive, a bucket as s3://bucket/prefix, or a copy behind a web server
+    /// that lists its folders, as https://host/path.
     #[arg(value_name = "ARCHIVE")]
     archive: String,
+    #[command(flatten)]
+    at: AtS3,
     /// One chain only, by its origin or its number [default: all, one after the other].
     #[arg(long, value_name = "ORIGIN|N")]
     chain: Option<String>,
@@ -91,34 +96,39 @@ impl FromStr for Bound {
     }
 }
 
-/// How long new segments may lie unseen.
+/// How long new segments may lie unseen; where each look is a request that is paid for, longer.
 const LOOK_AGAIN: Duration = Duration::from_millis(300);
+const LOOK_AGAIN_AFAR: Duration = Duration::from_secs(5);
 
 pub fn run(cat: Cat) -> Result<ExitCode> {
-    super::verify::check_archive(&cat.archive)?;
-    let store = Directory::open_read_only(&cat.archive)?;
+    let place = Place::of(&cat.archive, &cat.at)?;
+    let store = place.open()?;
+    let look_again = if place.reading().is_remote { LOOK_AGAIN_AFAR } else { LOOK_AGAIN };
     let stop = Stop::new();
     if cat.follow {
         let (mut signals, stop) = (Signals::new([SIGINT, SIGTERM])?, stop.clone());
         thread::spawn(move || signals.forever().take(1).for_each(|_| stop.set()));
     }
     let mut lines = Lines::to(io::stdout().lock(), &cat);
-    let ended = print(&store, &cat, &mut lines, &stop, stdout_is_closed);
+    let ended = print(store.as_ref(), &cat, &mut lines, (&stop, look_again), stdout_is_closed);
     match ended.and_then(|()| Ok(lines.flush()?)) {
         Err(error) if is_broken_pipe(&error) => Ok(ExitCode::SUCCESS),
         ended => ended.map(|()| ExitCode::SUCCESS),
     }
 }
 
-/// Prints what is there and, if asked to follow, what comes, until `stop` or until nobody reads.
+/// Prints what is there and, if asked to follow, what comes, looking for it again and again, until `stop` or until
+/// nobody reads.
 fn print<W: io::Write>(
     store: &dyn Store,
     cat: &Cat,
     lines: &mut Lines<W>,
-    stop: &Stop,
+    (stop, look_again): (&Stop, Duration),
     is_closed: impl Fn() -> bool,
 ) -> Result<()> {
     let mut chains: Vec<ChainReader> = Vec::new();
+    // For a few events not much is read in advance.
+    let ahead = if cat.limit.is_some() { Ahead::default().with_threads(2) } else { Ahead::default() };
     loop {
         for origin in verifier::origins(store).with_context(|| cat.archive.clone())? {
             if is_wanted(&origin, cat.chain.as_deref())
@@ -133,7 +143,7 @@ fn print<W: io::Write>(
             _ => {}
         }
         for chain in &mut chains {
-            chain.print_new(store, lines)?;
+            chain.print_new(store, &ahead, lines)?;
             if lines.is_done() {
                 return Ok(());
             }
@@ -143,7 +153,7 @@ fn print<W: io::Write>(
             return Ok(());
         }
         lines.flush()?;
-        if stop.wait(LOOK_AGAIN) || is_closed() {
+        if stop.wait(look_again) || is_closed() {
             return Ok(());
         }
     }

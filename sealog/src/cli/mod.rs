@@ -1,12 +1,15 @@
 //! The command line: a file for each verb.
 
+#[cfg(feature = "s3")]
+mod archive;
 mod cat;
-#[cfg(feature = "kafka")]
 mod doctor;
 mod given;
-#[cfg(feature = "kafka")]
+#[cfg(any(feature = "kafka", feature = "s3"))]
 mod init;
 mod keygen;
+#[cfg(feature = "s3")]
+mod locks;
 #[cfg(feature = "kafka")]
 mod recover;
 mod send;
@@ -53,19 +56,22 @@ enum Command {
     Chainer(stage::Stage),
     /// Archive audit.sealed. Any number share the chains. It has no key, and deletes nothing.
     #[cfg(feature = "kafka")]
-    Archiver(stage::Stage),
+    Archiver(stage::Archiver),
     /// Let go of what is archived. It alone needs the right to delete records.
     #[cfg(feature = "kafka")]
     Trimmer(stage::Stage),
-    #[cfg(feature = "kafka")]
+    #[cfg(any(feature = "kafka", feature = "s3"))]
     Init(init::Init),
-    #[cfg(feature = "kafka")]
     Doctor(doctor::Doctor),
     #[cfg(feature = "kafka")]
     Recover(recover::Recover),
     Send(send::Send),
     Verify(verify::Verify),
     Cat(cat::Cat),
+    #[cfg(feature = "s3")]
+    Locks(locks::Locks),
+    #[cfg(feature = "s3")]
+    Archive(archive::Archive),
     Keygen(keygen::Keygen),
 }
 
@@ -79,18 +85,21 @@ impl Sealog {
             #[cfg(feature = "kafka")]
             Command::Chainer(stage) => stage::run(&stage, Stage::Chainer),
             #[cfg(feature = "kafka")]
-            Command::Archiver(stage) => stage::run(&stage, Stage::Archiver),
+            Command::Archiver(archiver) => stage::run_archiver(&archiver),
             #[cfg(feature = "kafka")]
             Command::Trimmer(stage) => stage::run(&stage, Stage::Trimmer),
-            #[cfg(feature = "kafka")]
+            #[cfg(any(feature = "kafka", feature = "s3"))]
             Command::Init(init) => init::run(&init),
-            #[cfg(feature = "kafka")]
             Command::Doctor(doctor) => doctor::run(&doctor),
             #[cfg(feature = "kafka")]
             Command::Recover(recover) => recover::run(recover),
             Command::Send(send) => send::run(send),
             Command::Verify(verify) => verify::run(verify),
             Command::Cat(cat) => cat::run(cat),
+            #[cfg(feature = "s3")]
+            Command::Locks(locks) => locks::run(&locks),
+            #[cfg(feature = "s3")]
+            Command::Archive(archive) => archive::run(&archive),
             Command::Keygen(keygen) => keygen::run(&keygen),
         }
     }

@@ -22,3 +22,18 @@ pub struct Stage {
 pub fn run(stage: &Stage, which: daemon::Stage) -> Result<ExitCode> {
     daemon::stage(&stage.from.read(&[])?, which, stage.listen)
 }
+
+/// What the archiver takes besides.
+#[derive(Debug, Args)]
+pub struct Archiver {
+    #[command(flatten)]
+    stage: Stage,
+    /// Where somebody has put junk at the key of what is due next, lay what is due over it. Without it the archiver halts
+    /// there. For once, under an administrator's identity: the archiver's own may not write over anything.
+    #[arg(long)]
+    lay_over_junk: bool,
+}
+
+pub fn run_archiver(archiver: &Archiver) -> Result<ExitCode> {
+    run(&archiver.stage, daemon::Stage::Archiver { lay_over: archiver.lay_over_junk })
+}

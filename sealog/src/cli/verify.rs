@@ -9,10 +9,13 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use runtime::{Clock, SystemClock};
 use schemas::{Signing, Vkey};
-use store::directory::Directory;
-use verifier::{Known, Options, Report, parse_keys};
+use store::{Mode, Retention};
+use verifier::{Known, Options, Promise, Report, parse_keys};
 
-/// Check an archive, whole: signatures, links, roots, and every byte that is stored.
+use crate::archive::{AtS3, Place};
+use crate::config::period;
+
+/// Check an archive, whole: signatures, links, roots, every byte that is stored, and how it is kept.
 ///
 /// Needs nothing but the archive, and writes nothing. The last line is the verdict. `intact but unanchored` means that
 /// everything fits, and that nothing outside the archive vouches for it: give the operator's public key with --key, and
@@ -22,9 +25,12 @@ use verifier::{Known, Options, Report, parse_keys};
 /// verifier failed.
 #[derive(Debug, Args)]
 pub struct Verify {
-    /// The archive: a folder, such as sealog-data/archive.
+    /// The archive: a folder, such as sealog-data/archive, a bucket as s3://bucket/prefix, or a copy behind a web server
+    /// that lists its folders, as https://host/path.
     #[arg(value_name = "ARCHIVE")]
     archive: String,
+    #[command(flatten)]
+    at: AtS3,
     /// The operator's public key, as `sealog keygen` prints it, or a file with one a line. Without it the key in the
     /// archive is taken on trust. One key serves all chains, whichever of them it is named for.
     #[arg(long, value_name = "FILE|VKEY")]
@@ -32,6 +38,10 @@ pub struct Verify {
     /// A checkpoint that you kept: the archive must be a continuation of it. Can be given several times.
     #[arg(long, value_name = "FILE")]
     known: Vec<PathBuf>,
+    /// What every object of a bucket must be locked with from when it was written, as compliance:7y or governance:90d.
+    /// Without it, what the bucket's default retention says.
+    #[arg(long, value_name = "MODE:PERIOD", value_parser = locked)]
+    locked: Option<Retention>,
     /// Print the whole report as JSON.
     #[arg(long)]
     json: bool,
@@ -49,15 +59,18 @@ const MAX_FILE_BYTES: u64 = 64 << 10;
 /// Never `Err`: its exit code would read as a verdict.
 pub fn run(args: Verify) -> Result<ExitCode> {
     end_with_4_on_a_bug();
-    let options = match options(&args) {
-        Ok(options) => options,
+    let asked = Place::of(&args.archive, &args.at).and_then(|place| Ok((options(&args, &place)?, place)));
+    let (mut options, place) = match asked {
+        Ok(asked) => asked,
         Err(error) => return Ok(said(USAGE, &format!("{error:#}"))),
     };
-    let archive = match Directory::open_read_only(&args.archive) {
-        Ok(archive) => archive,
-        Err(error) => return Ok(said(INCONCLUSIVE, &format!("{error}. verdict: inconclusive"))),
+    let opened = place.open().and_then(|archive| Ok((archive, promise(&args, &place)?)));
+    let (archive, promise) = match opened {
+        Ok(opened) => opened,
+        Err(error) => return Ok(said(INCONCLUSIVE, &format!("{error:#}. verdict: inconclusive"))),
     };
-    let report = verifier::verify(&archive, &options);
+    options.custody = promise;
+    let report = verifier::verify(archive.as_ref(), &options);
     Ok(match print(&args, &report) {
         Ok(()) => ExitCode::from(report.exit_code(args.require_anchor)),
         Err(error) => said(VERIFIER_FAILED, &format!("the report could not be written: {error:#}")),
@@ -65,9 +78,13 @@ pub fn run(args: Verify) -> Result<ExitCode> {
 }
 
 fn said(code: u8, what: &str) -> ExitCode {
+    said_note(what);
+    ExitCode::from(code)
+}
+
+fn said_note(what: &str) {
     // Without stderr there is nowhere left to say it.
     let _ = writeln!(io::stderr(), "sealog verify: {what}");
-    ExitCode::from(code)
 }
 
 /// A bug must not end in a code that reads as a verdict, whatever the build does about panics. The report is printed
@@ -83,8 +100,10 @@ fn end_with_4_on_a_bug() {
     }));
 }
 
-fn options(args: &Verify) -> Result<Options> {
-    check_archive(&args.archive)?;
+fn options(args: &Verify, place: &Place) -> Result<Options> {
+    if args.locked.is_some() && !place.locks() {
+        bail!("{}: --locked is for s3://bucket/prefix: nothing else locks anything", args.archive);
+    }
     let pinned = match &args.key {
         Some(key) => pinned(key).context("--key")?,
         None => Vec::new(),
@@ -95,23 +114,63 @@ fn options(args: &Verify) -> Result<Options> {
         let note = read_small(path).context("--known")?;
         known.push(Known::parse(&name, &note).with_context(|| format!("--known {name} is no checkpoint"))?);
     }
-    Ok(Options { pinned, known, now: SystemClock.wall(), off: Vec::new() })
+    let (now, reading) = (SystemClock.wall(), place.reading());
+    Ok(Options { pinned, known, now, reading, ..Options::default() })
 }
 
-/// Says what is not an archive before anything is read.
-pub(super) fn check_archive(archive: &str) -> Result<()> {
-    if archive.starts_with("s3://") || archive.starts_with("https://") || archive.starts_with("http://") {
-        bail!("{archive}: this version reads archives from folders only; copy it to one, names and all");
+/// What the archive's objects are to be locked with, and who says so. None where nothing can be locked.
+#[cfg(feature = "s3")]
+fn promise(args: &Verify, place: &Place) -> Result<Option<Promise>> {
+    let Some(bucket) = place.bucket()? else { return Ok(None) };
+    if !may_see_locks(&bucket)? {
+        said_note("these credentials may not see locks: give them s3:GetObjectRetention, as deploy/iam/auditor.json does");
+        return Ok(Some(Promise::Unseen));
     }
-    match fs::metadata(archive) {
-        Ok(found) if found.is_dir() => Ok(()),
-        Ok(_) => bail!("{archive} is a file: give the archive's folder, such as sealog-data/archive"),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            bail!("{archive} is not there: give the archive's folder, such as sealog-data/archive")
+    if let Some(told) = args.locked {
+        return Ok(Some(Promise::Told(told)));
+    }
+    match bucket.look_at_bucket() {
+        Ok(found) => Ok(Some(found.default_retention.map_or(Promise::Nobody, Promise::OfTheBucket))),
+        // The right to see it is not needed to see locks.
+        Err(error) if error.kind() == store::Kind::Refused => {
+            said_note(&format!("what the bucket promises is not known, give --locked: {error}"));
+            Ok(Some(Promise::Nobody))
         }
-        // It may be an archive that cannot be read.
-        Err(_) => Ok(()),
+        Err(error) => Err(error.into()),
     }
+}
+
+/// Whether the lock of the first object that has one, or might, is ours to see. Of a lock that is not, nothing is said.
+#[cfg(feature = "s3")]
+fn may_see_locks(bucket: &store::s3::S3) -> Result<bool> {
+    use store::{Listing, Store};
+    // The first keys of a chain are its hint and its first note.
+    for entry in bucket.list("", "", Listing::Newest(2))?.entries {
+        let object = bucket.get(&entry.key, None, Some(0..0), 0)?;
+        if object.lock.is_none() && !bucket.may_see_lock(&entry.key, &object.version)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+#[cfg(not(feature = "s3"))]
+fn promise(_: &Verify, _: &Place) -> Result<Option<Promise>> {
+    Ok(None)
+}
+
+/// `compliance:7y`
+pub(super) fn locked(text: &str) -> Result<Retention, String> {
+    let wrong =
+        || "give a mode and a period (a year has 365 days), as compliance:7y or governance:90d".to_owned();
+    let (mode, time) = text.split_once(':').ok_or_else(wrong)?;
+    let mode = match mode {
+        "compliance" => Mode::Compliance,
+        "governance" => Mode::Governance,
+        _ => return Err(wrong()),
+    };
+    let period = period(time).filter(|period| !period.is_zero()).ok_or_else(wrong)?;
+    Ok(Retention { mode, period })
 }
 
 fn pinned(key: &str) -> Result<Vec<Vkey>> {
@@ -162,7 +221,8 @@ mod tests {
     use super::*;
 
     fn args(archive: &Path, key: Option<String>, known: Vec<PathBuf>) -> Verify {
-        Verify { archive: archive.display().to_string(), key, known, json: true, require_anchor: false }
+        let (archive, at) = (archive.display().to_string(), AtS3::default());
+        Verify { archive, at, key, known, locked: None, json: true, require_anchor: false }
     }
 
     #[test]
@@ -179,19 +239,30 @@ mod tests {
         assert!(pinned("a+00000000+AAAA").is_err());
     }
 
+    fn asked(args: &Verify) -> Result<Options> {
+        options(args, &Place::of(&args.archive, &args.at)?)
+    }
+
     #[test]
-    fn what_is_no_archive_is_a_question_of_usage() {
+    fn what_is_no_checkpoint_is_a_question_of_usage() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("file");
         fs::write(&file, "").unwrap();
-        for archive in
-            ["s3://bucket/prefix", "https://host/prefix", file.to_str().unwrap(), "/nowhere/at/all"]
-        {
-            assert!(check_archive(archive).is_err(), "{archive}");
-        }
-        check_archive(folder.path().to_str().unwrap()).unwrap();
         let garbage = args(folder.path(), None, vec![file]);
-        assert!(format!("{:#}", options(&garbage).unwrap_err()).contains("is no checkpoint"));
+        assert!(format!("{:#}", asked(&garbage).unwrap_err()).contains("is no checkpoint"));
+    }
+
+    #[test]
+    fn what_a_bucket_is_held_to_is_a_mode_and_a_period() {
+        let year = std::time::Duration::from_secs(365 * 86_400);
+        assert_eq!(locked("compliance:7y"), Ok(Retention { mode: Mode::Compliance, period: 7 * year }));
+        assert_eq!(locked("governance:365d"), Ok(Retention { mode: Mode::Governance, period: year }));
+        for bad in ["compliance", "7y", "compliance:", "strict:7y", "compliance:0d", "compliance:7"] {
+            assert!(locked(bad).is_err(), "{bad}");
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let locked = Verify { locked: locked("compliance:7y").ok(), ..args(folder.path(), None, vec![]) };
+        assert!(format!("{:#}", asked(&locked).unwrap_err()).contains("--locked is for s3://"));
     }
 
     #[test]
@@ -204,7 +275,7 @@ mod tests {
         store_objects(&chain.objects, &store).unwrap();
         let kept = folder.path().join("kept.note");
         fs::write(&kept, chain.note(3)).unwrap();
-        let options = options(&args(&archive, Some(chain.vkey().to_string()), vec![kept])).unwrap();
+        let options = asked(&args(&archive, Some(chain.vkey().to_string()), vec![kept])).unwrap();
         let report = verifier::verify(&Directory::open_read_only(&archive).unwrap(), &options);
         assert_eq!(report.verdict.words(), "intact", "{report}");
     }

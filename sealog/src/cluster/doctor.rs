@@ -1,11 +1,7 @@
-//! `sealog doctor`: looks at every part that the configuration names, changes nothing, and says what to do about each
-//! thing that is not right.
+//! What `sealog doctor` looks at in Kafka, and in the chains that are there.
 
 use std::collections::BTreeMap;
-use std::fmt::Display;
-use std::process::ExitCode;
 
-use anyhow::{Context, Result};
 use chainer::{Guard, chain_origin};
 use schemas::{Signing, Vkey};
 use store::{Notes, Store};
@@ -15,86 +11,23 @@ use stream::{Stream, topics as lanes};
 use super::Cluster;
 use super::topics::Wrong;
 use crate::config::{Config, Durability};
-use crate::daemon::{look_at_gateway, open_archive, read_key};
+use crate::doctor::Findings;
 
 /// Broker settings below which a group's position or a producer's fence is forgotten while a stage is down.
 const OFFSETS_MINUTES: (&str, u64) = ("offsets.retention.minutes", 7 * 24 * 60);
 const STATE_IN_SYNC: &str = "transaction.state.log.min.isr";
 
-/// What was found, as it is told.
-#[derive(Default)]
-struct Findings {
-    wrong: usize,
-}
-
-impl Findings {
-    fn right(&self, what: impl Display) {
-        println!("ok     {what}");
-    }
-
-    fn note(&self, what: impl Display) {
-        println!("note   {what}");
-    }
-
-    fn wrong(&mut self, what: impl Display) {
-        self.wrong += 1;
-        println!("WRONG  {what}");
-    }
-
-    /// What it is if it is right; else what is wrong.
-    fn either<T>(&mut self, result: Result<T>, right: impl FnOnce(&T) -> String) -> Option<T> {
-        match result {
-            Ok(value) => {
-                self.right(right(&value));
-                Some(value)
-            }
-            Err(error) => {
-                self.wrong(format_args!("{error:#}"));
-                None
-            }
+/// Looks at Kafka and at each chain. `key`: the one that seals, where it is at hand.
+pub fn look(findings: &mut Findings, config: &Config, key: Option<&Signing>, archive: Option<&dyn Store>) {
+    let cluster = Cluster::connect(config);
+    let cluster = findings.either(cluster, |cluster| format!("Kafka answers; origin {}", cluster.origin));
+    let Some(cluster) = cluster else { return };
+    if look_at_kafka(findings, &cluster, config) {
+        let guards = config.data_dir.join("guards");
+        for chain in 0..config.chains {
+            look_at_chain(findings, &cluster, chain, key, archive, &Guard::of(&guards, chain));
         }
     }
-}
-
-/// Exit 0: nothing is wrong.
-pub fn doctor(config: &Config) -> Result<ExitCode> {
-    let mut findings = Findings::default();
-    let key_path = config.chainer_key.clone().unwrap_or_else(|| config.data_dir.join("chainer.key"));
-    let key = match key_path.exists() {
-        true => findings.either(read_key(&key_path).context("keys.chainer"), |_| {
-            format!("key {}: readable, and by its owner alone", key_path.display())
-        }),
-        false => {
-            findings.note(format_args!("no key at {}: only a chainer needs one", key_path.display()));
-            None
-        }
-    };
-    findings.either(look_at_gateway(config), |address| format!("gateway: may listen on {address}"));
-    let archive = open_archive(config).context("archive.url");
-    let archive = findings.either(archive, |(_, path)| format!("archive {}: reachable", path.display()));
-    match config.kafka {
-        None => findings.note("no [kafka]: embedded, `sealog up` makes the rest by itself"),
-        Some(_) => {
-            let cluster = Cluster::connect(config);
-            let cluster =
-                findings.either(cluster, |cluster| format!("Kafka answers; origin {}", cluster.origin));
-            if let Some(cluster) = cluster {
-                let store = archive.as_ref().map(|(store, _)| &**store);
-                let has_topics = look_at_kafka(&mut findings, &cluster, config);
-                let guards = config.data_dir.join("guards");
-                for chain in (0..config.chains).filter(|_| has_topics) {
-                    let guard = Guard::of(&guards, chain);
-                    look_at_chain(&mut findings, &cluster, chain, key.as_ref(), store, &guard);
-                }
-            }
-        }
-    }
-    match findings.wrong {
-        0 => println!("Nothing is wrong."),
-        1 => println!("1 thing is wrong."),
-        many => println!("{many} things are wrong."),
-    }
-    Ok(if findings.wrong == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Whether the topics are there, with what the chains are in.

@@ -26,8 +26,8 @@ pub struct Consent {
     pub grow: bool,
 }
 
-/// Makes what is missing and says what it made.
-pub fn init(config: &Config, consent: Consent) -> Result<ExitCode> {
+/// Makes what is missing and says what it made. `changed`: something was made already, outside Kafka.
+pub fn init(config: &Config, consent: Consent, changed: bool) -> Result<ExitCode> {
     let cluster = Cluster::connect(config)?;
     let folder = Folder::take(&config.data_dir)?;
     let (store, archive) = open_archive(config)?;
@@ -73,8 +73,8 @@ pub fn init(config: &Config, consent: Consent) -> Result<ExitCode> {
         say(&format!("began chain {chain}"));
     }
     let vkey = signing.vkey(&chain_origin(&cluster.origin, 0));
-    say(&format!("public key of chain 0: {vkey}\narchive: {}", archive.display()));
-    if begun.is_empty() && made == 0 && mending(&findings).is_empty() {
+    say(&format!("public key of chain 0: {vkey}\narchive: {archive}"));
+    if !changed && begun.is_empty() && made == 0 && mending(&findings).is_empty() {
         say("Everything was there already; nothing was changed.");
     }
     Ok(ExitCode::SUCCESS)

@@ -10,7 +10,7 @@ use stream::kafka::{self, Kafka};
 
 use crate::config::{self, Config, Durability};
 
-pub use doctor::doctor;
+pub use doctor::look;
 pub use init::{Consent, init};
 pub use recover::{Recovery, recover};
 use topics::{Finding, Required};

@@ -64,9 +64,14 @@ impl Given {
         self.values.keys().cloned().collect()
     }
 
-    /// Whether any key was given that begins like this.
+    /// Whether any key is left that begins like this.
     pub fn names(&self, prefix: &str) -> bool {
-        self.values.keys().any(|key| key.starts_with(prefix))
+        self.first_of(prefix).is_some()
+    }
+
+    /// A key that is left and begins like this.
+    pub fn first_of(&self, prefix: &str) -> Option<&str> {
+        self.values.keys().map(String::as_str).find(|key| key.starts_with(prefix))
     }
 
     fn flatten(&mut self, prefix: &str, table: toml::Table) {

@@ -1,6 +1,7 @@
 //! The configuration: one TOML file, each key with a default and an environment name. Read once, at start; this is the
 //! only place that looks at the environment.
 
+mod archive;
 mod given;
 mod kafka;
 mod quantity;
@@ -11,8 +12,14 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
+pub use archive::Archive;
+#[cfg(feature = "s3")]
+pub use archive::{Bucket, Encryption};
 pub use given::Given;
 pub use kafka::{Durability, Kafka};
+pub use quantity::period;
+#[cfg(feature = "s3")]
+pub use quantity::period_in_words;
 pub use text::EXAMPLE;
 
 /// All keys, read and checked.
@@ -55,15 +62,6 @@ pub struct Http {
     pub behind_proxy: bool,
 }
 
-/// `[archive]`
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Archive {
-    /// A folder; None: `archive` in the data folder.
-    Directory(Option<PathBuf>),
-    /// A bucket and a prefix.
-    S3(String),
-}
-
 /// `[segment]`
 #[derive(Clone, Debug)]
 pub struct Segment {
@@ -84,6 +82,8 @@ pub struct Trimmer {
     pub enabled: bool,
     /// What is archived stays in audit.sealed for so long after it was sealed.
     pub after_us: i64,
+    /// What is archived stays in audit.events for so long after it was received, so that retries are known.
+    pub retries_us: i64,
     /// Consumer groups that read audit.sealed: what they have not read stays.
     pub wait_for: Vec<String>,
 }
@@ -118,7 +118,7 @@ impl Config {
                 behind_proxy: given.switch("http.behind_proxy", false)?,
             },
             kafka,
-            archive: archive(&mut given)?,
+            archive: Archive::read(&mut given)?,
             segment: Segment {
                 max_events: given.number("segment.max_events", 50_000, 1..=10_000_000)?,
                 max_bytes: given.size("segment.max_bytes", 64 * MIB, MIB..=1_024 * MIB)?,
@@ -129,6 +129,7 @@ impl Config {
             trimmer: Trimmer {
                 enabled: given.switch("trimmer.enabled", true)?,
                 after_us: given.period_us("trimmer.after", if embedded { 0 } else { 86_400_000_000 })?,
+                retries_us: given.period_us("trimmer.retries", 600_000_000)?,
                 wait_for: given.list("trimmer.wait_for")?,
             },
             metrics_listen: given.address_if_given("metrics.listen")?,
@@ -141,17 +142,6 @@ impl Config {
         };
         given.end()?;
         Ok(config)
-    }
-}
-
-fn archive(given: &mut Given) -> Result<Archive> {
-    let Some(url) = given.text("archive.url")? else { return Ok(Archive::Directory(None)) };
-    match url.split_once(':') {
-        Some(("file", path)) if !path.is_empty() => {
-            Ok(Archive::Directory(Some(PathBuf::from(path.strip_prefix("//").unwrap_or(path)))))
-        }
-        Some(("s3", rest)) if rest.starts_with("//") => Ok(Archive::S3(url)),
-        _ => Err(given.wrong("archive.url", &url, "file:DIR or s3://bucket/prefix")),
     }
 }
 

@@ -1,5 +1,6 @@
 //! What a configuration may say, and what is said of one that is wrong.
 
+use super::archive::{Bucket, Encryption};
 use super::*;
 
 fn read(toml: &str, env: &[(&str, &str)]) -> Result<Config> {
@@ -82,4 +83,96 @@ fn on_kafka_some_defaults_are_others() {
     assert!(e.contains("kafka.brokers"), "{e}");
     let e = error("[kafka]\nbrokers = \"h:1\"\nraw_topics = [\"audit.events\"]\n", &[]);
     assert!(e.contains("kafka.raw_topics") && e.contains("audit.events"), "{e}");
+}
+
+const BUCKET: &str = "[archive]\nurl = \"s3://acme-audit/prod\"\nmode = \"compliance\"\nretention = \"7y\"\n";
+
+fn bucket(more: &str) -> Bucket {
+    match read(&format!("{BUCKET}{more}"), &[]).unwrap().archive {
+        Archive::S3(bucket) => bucket,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_bucket_is_read_with_its_retention() {
+    let plain = bucket("");
+    assert_eq!(plain.to_string(), "s3://acme-audit/prod");
+    let years = std::time::Duration::from_secs(7 * 365 * 86_400);
+    assert_eq!(plain.retention, store::Retention { mode: store::Mode::Compliance, period: years });
+    assert_eq!((plain.endpoint, plain.path_style, plain.encryption), (None, false, Encryption::Bucket));
+
+    let own =
+        bucket("endpoint = \"https://s3.acme.example:9000/\"\nencryption = \"kms:audit\"\nca = \"ca.pem\"\n");
+    assert_eq!(own.endpoint.as_deref(), Some("https://s3.acme.example:9000"));
+    assert!(own.path_style, "a server that is not AWS is asked by its path");
+    assert_eq!(own.encryption, Encryption::Kms(Some("audit".to_owned())));
+    assert_eq!(own.for_readers(), "s3://acme-audit/prod --endpoint https://s3.acme.example:9000 --ca ca.pem");
+    assert!(!bucket("endpoint = \"https://s3.acme.example\"\npath_style = false\n").path_style);
+
+    let env = [
+        ("SEALOG_ARCHIVE_URL", "s3://acme-audit"),
+        ("SEALOG_ARCHIVE_MODE", "governance"),
+        ("SEALOG_ARCHIVE_RETENTION", "1s"),
+        ("SEALOG_ARCHIVE_PATH_STYLE", "true"),
+    ];
+    let Archive::S3(by_env) = read("", &env).unwrap().archive else { panic!() };
+    assert_eq!(by_env.retention.mode, store::Mode::Governance);
+    assert!(by_env.path_style && by_env.retention.period.as_secs() == 1);
+}
+
+#[test]
+fn mode_and_retention_are_given_for_a_bucket_and_never_guessed() {
+    let url = "[archive]\nurl = \"s3://acme-audit\"\n";
+    let e = error(url, &[]);
+    assert!(
+        e.contains("archive.mode is missing") && e.contains("compliance") && e.contains("governance"),
+        "{e}"
+    );
+    let e = error(&format!("{url}mode = \"governance\"\n"), &[]);
+    assert!(e.contains("archive.retention is missing") && e.contains("7y"), "{e}");
+    for bad in ["0s", "250ms", "7", "101y", "for ever"] {
+        let e = error(&format!("{url}mode = \"governance\"\nretention = \"{bad}\"\n"), &[]);
+        assert!(e.contains("archive.retention") && e.contains("1s to 100y"), "{bad}: {e}");
+    }
+    let e = error(&format!("{url}mode = \"worm\"\nretention = \"7y\"\n"), &[]);
+    assert!(e.contains("archive.mode") && e.contains("compliance"), "{e}");
+}
+
+#[test]
+fn what_belongs_to_a_bucket_is_refused_for_a_folder() {
+    for (key, value) in [("mode", "\"compliance\""), ("retention", "\"7y\""), ("insecure", "true")] {
+        for url in ["", "url = \"file:/srv/audit\"\n"] {
+            let e = error(&format!("[archive]\n{url}{key} = {value}\n"), &[]);
+            assert!(e.contains(&format!("archive.{key}")) && e.contains("a folder locks nothing"), "{e}");
+        }
+    }
+}
+
+#[test]
+fn evidence_goes_in_clear_only_where_it_was_said() {
+    bucket("endpoint = \"http://127.0.0.1:9000\"\n");
+    bucket("endpoint = \"http://minio:9000\"\ninsecure = true\n");
+    let e = error(&format!("{BUCKET}endpoint = \"http://minio:9000\"\n"), &[]);
+    assert!(e.contains("archive.endpoint") && e.contains("archive.insecure = true"), "{e}");
+    for bad in ["minio:9000", "ftp://minio", "https://", "https://minio/path", "https://mi nio"] {
+        let e = error(&format!("{BUCKET}endpoint = \"{bad}\"\n"), &[]);
+        assert!(e.contains("archive.endpoint") && e.contains("without a path"), "{bad}: {e}");
+    }
+    let e = error(&format!("{BUCKET}endpoint = \"https://me:hunter2@minio\"\n"), &[]);
+    assert!(e.contains("without credentials") && !e.contains("hunter2"), "{e}");
+    let e = error(&format!("{BUCKET}endpoint = \"http://localhost:9\"\nca = \"ca.pem\"\n"), &[]);
+    assert!(e.contains("archive.ca"), "{e}");
+    let e = error(&format!("{BUCKET}encryption = \"kms:\"\n"), &[]);
+    assert!(e.contains("archive.encryption") && e.contains("kms:KEY"), "{e}");
+    let e = error(&format!("{BUCKET}secret = \"hunter2\"\n"), &[]);
+    assert!(e.contains("archive.secret") && !e.contains("hunter2"), "{e}");
+}
+
+#[test]
+fn a_bucket_s_name_is_checked_before_anything_is_asked() {
+    let e = error(&BUCKET.replace("acme-audit", "Acme"), &[]);
+    assert!(e.contains("archive.url") && e.contains("lower-case"), "{e}");
+    let e = error(&BUCKET.replace("/prod", "//prod"), &[]);
+    assert!(e.contains("archive.url") && e.contains("single slashes"), "{e}");
 }

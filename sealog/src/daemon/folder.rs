@@ -121,6 +121,15 @@ impl Folder {
     }
 }
 
+/// The base origin: as configured, or as the data folder keeps it, which is not taken for that. None: it has none yet.
+#[cfg(feature = "s3")]
+pub fn kept_origin(config: &crate::config::Config) -> Result<Option<String>> {
+    match &config.origin {
+        Some(origin) => Ok(Some(origin.clone())),
+        None => read(&config.data_dir.join("origin")),
+    }
+}
+
 /// Makes a key in a new file that only its owner can read.
 pub fn make_key(path: &Path) -> Result<Signing> {
     let signing = Signing::from_seed(&random_bytes::<32>());

@@ -4,7 +4,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use ingestor::gateway::{GatewayConfig, Tls, Tokens};
 use prometheus::Registry;
 use runtime::{Clock, SystemClock};
@@ -46,18 +46,32 @@ pub fn embedded_log(config: &Config, folder: &Folder) -> Result<Embedded> {
     Ok(Embedded::open(&folder.folder("log")?, options)?)
 }
 
-/// The archive, and where it is.
-pub fn archive(config: &Config) -> Result<(Arc<dyn Store>, PathBuf)> {
-    let path = match &config.archive {
-        Archive::Directory(path) => path.clone().unwrap_or_else(|| config.data_dir.join("archive")),
-        Archive::S3(url) => {
-            bail!("archive.url = {url:?}: this version archives to a folder only: give file:DIR")
+/// The archive, and where it is, as a command is told. A bucket is not asked for anything yet.
+pub fn archive(config: &Config) -> Result<(Arc<dyn Store>, String)> {
+    match &config.archive {
+        Archive::Directory(path) => {
+            let path = path.clone().unwrap_or_else(|| config.data_dir.join("archive"));
+            // Only the folder inside our own data folder is made: elsewhere a missing one may be a disk that is not
+            // mounted.
+            let make_root = path.starts_with(&config.data_dir);
+            let store = Directory::open(&path, store::directory::Options { make_root })?;
+            Ok((Arc::new(store), path.display().to_string()))
         }
-    };
-    // Only the folder inside our own data folder is made: elsewhere a missing one may be a disk that is not mounted.
-    let make_root = path.starts_with(&config.data_dir);
-    let store = Directory::open(&path, store::directory::Options { make_root })?;
-    Ok((Arc::new(store), path))
+        #[cfg(feature = "s3")]
+        Archive::S3(bucket) => Ok((Arc::new(crate::bucket::open(bucket)?), bucket.to_string())),
+        #[cfg(not(feature = "s3"))]
+        Archive::S3(bucket) => anyhow::bail!(
+            "archive.url = \"{bucket}\": this build has no S3 client: build with --features s3, or give file:DIR"
+        ),
+    }
+}
+
+/// The archive as `verify` and `cat` are told.
+pub fn archive_for_readers(config: &Config, place: &str) -> String {
+    match &config.archive {
+        Archive::Directory(_) => place.to_owned(),
+        Archive::S3(bucket) => bucket.for_readers(),
+    }
 }
 
 /// Where the chainer's key is.
@@ -93,7 +107,6 @@ pub fn gateway(config: &Config) -> Result<GatewayConfig> {
 }
 
 /// Whether the gateway could begin with its configuration; nothing is listened on.
-#[cfg(feature = "kafka")]
 pub fn look_at_gateway(config: &Config) -> Result<SocketAddr> {
     gateway(config)?.check(config.http.listen)?;
     Ok(config.http.listen)

@@ -4,6 +4,7 @@
 mod ending;
 mod folder;
 mod ground;
+mod keeping;
 mod parts;
 mod road;
 #[cfg(feature = "kafka")]
@@ -25,11 +26,11 @@ use store::Store;
 use stream::{Stream, topics};
 
 use self::ground::{Ground, Sealing};
-use self::road::Part;
 use crate::config::Config;
 
+#[cfg(feature = "s3")]
+pub use folder::kept_origin;
 pub use folder::{Folder, make_key, read_key};
-#[cfg(feature = "kafka")]
 pub use ground::{archive as open_archive, look_at_gateway};
 #[cfg(feature = "kafka")]
 pub use shared::{Stage, stage};
@@ -55,13 +56,13 @@ pub fn up(config: &Config) -> Result<ExitCode> {
     if config.kafka.is_some() {
         anyhow::bail!("this build has no Kafka client: build with --features kafka, or leave [kafka] out");
     }
+    let keeping = keeping::look(config)?;
     let (ground, store, sealing, place) = embedded_ground(config, &folder)?;
-    let archiver = parts::archiver(&ground, store.clone(), Ending::Finish)?;
-    let archiving = archiver.clone();
+    let archiver = parts::archiver(&ground, store.clone(), Ending::Finish, false)?;
     let mut parts = vec![
         parts::gateway(gateway, &ground, listener)?,
         parts::chainer(config, &ground, store.clone(), sealing, Ending::Finish)?,
-        Part::new("archiver", move |stop: &_| archiving.run(stop)),
+        parts::archiving(archiver.clone(), keeping),
     ];
     if config.trimmer.enabled {
         parts.push(parts::trimmer(config, &ground, store)?);
@@ -74,7 +75,9 @@ pub fn up(config: &Config) -> Result<ExitCode> {
 /// Where things are, and what was made just now.
 struct Place {
     origin: String,
-    archive: PathBuf,
+    archive: String,
+    /// The same, as a reader is told.
+    for_readers: String,
     key: PathBuf,
     key_is_new: bool,
     chains_are_new: bool,
@@ -97,6 +100,7 @@ fn embedded_ground(config: &Config, folder: &Folder) -> Result<(Ground, Arc<dyn 
     let place = Place {
         vkey: signing.vkey(&chainer::chain_origin(&origin, 0)),
         origin: origin.clone(),
+        for_readers: ground::archive_for_readers(config, &archive),
         archive,
         key,
         key_is_new,
@@ -113,7 +117,8 @@ fn greeting(url: &str, chains: u32, place: &Place, between: &str) -> String {
     let more = if chains > 1 { format!(" to {}", chains - 1) } else { String::new() };
     let new_chains = if place.chains_are_new { " (new)" } else { "" };
     let new_key = if place.key_is_new { " (new: keep a copy, it cannot be made again)" } else { "" };
-    let (archive, key, origin) = (place.archive.display(), place.key.display(), &place.origin);
+    let Place { archive, for_readers, origin, .. } = place;
+    let key = place.key.display();
     format!(
         "Sealog {version} is up.
   events   {url}/v1/events{between}
@@ -124,8 +129,8 @@ fn greeting(url: &str, chains: u32, place: &Place, between: &str) -> String {
 
 Try:
   curl {url}/v1/events -H 'content-type: application/json' -d '{{\"action\":\"user.login\",\"actor\":\"alice\"}}'
-  {program} verify {archive}        # {when} later
-  {program} cat {archive} --where action=user.login
+  {program} verify {for_readers}        # {when} later
+  {program} cat {for_readers} --where action=user.login
 Stop with Ctrl-C: what was acknowledged is sealed and archived first.",
         version = env!("CARGO_PKG_VERSION"),
         vkey = place.vkey,

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::Result;
-use archiver::{Archiver, Trimmer};
+use archiver::{Archiver, KeepEvents, Trimmer};
 use chainer::{Chainer, Policy};
 use ingestor::gateway::{Gateway, GatewayConfig, Telemetry};
 use ingestor::{Ingestor, Limits};
@@ -14,6 +14,7 @@ use runtime::{Ending, Failure};
 use store::Store;
 
 use super::ground::{Ground, Sealing};
+use super::keeping::Keeping;
 use super::road::Part;
 use crate::config::{Config, Kafka};
 
@@ -91,22 +92,43 @@ pub fn chainer(
     Ok(Part::new("chainer", move |stop: &_| chainer.run(stop)))
 }
 
-/// What archives.
-pub fn archiver(ground: &Ground, store: Arc<dyn Store>, ending: Ending) -> Result<Arc<Archiver>> {
+/// What archives. `lay_over`: over junk, where otherwise it halts.
+pub fn archiver(
+    ground: &Ground,
+    store: Arc<dyn Store>,
+    ending: Ending,
+    lay_over: bool,
+) -> Result<Arc<Archiver>> {
     Ok(Arc::new(Archiver {
         stream: ground.stream.clone(),
         store,
         origin: ground.origin.clone(),
         clock: ground.clock.clone(),
+        lay_over,
         ending,
         progress: Mutex::new(BTreeMap::new()),
         metrics: archiver::Metrics::register(&ground.registry)?,
     }))
 }
 
+/// It begins once its archive is seen to keep what it is given.
+pub fn archiving(archiver: Arc<Archiver>, keeping: Keeping) -> Part {
+    Part::new("archiver", move |stop: &_| match keeping.wait(stop, archiver.ending)? {
+        true => archiver.run(stop),
+        false => Ok(()),
+    })
+}
+
 /// What lets go.
 pub fn trimmer(config: &Config, ground: &Ground, store: Arc<dyn Store>) -> Result<Part> {
-    let after_us = config.trimmer.after_us;
+    let (after_us, retries_us) = (config.trimmer.after_us, config.trimmer.retries_us);
+    let keep_events = KeepEvents {
+        time: Duration::from_micros(retries_us as u64),
+        // What a gateway looks at when it starts.
+        records: (GatewayConfig::new(config.chains).window_items / config.chains as usize) as u64,
+        // Most of the room is for what is not archived.
+        bytes: config.kafka.is_none().then_some(config.log.max_bytes / 8),
+    };
     let trimmer = Trimmer {
         stream: ground.stream.clone(),
         store,
@@ -114,6 +136,7 @@ pub fn trimmer(config: &Config, ground: &Ground, store: Arc<dyn Store>) -> Resul
         origin: ground.origin.clone(),
         chains: config.chains,
         keep_rejected: config.kafka.is_none().then_some(KEEP_REJECTED),
+        keep_events: (retries_us > 0).then_some(keep_events),
         trim_after: (after_us > 0).then(|| Duration::from_micros(after_us as u64)),
         wait_for: config.trimmer.wait_for.clone(),
         metrics: archiver::TrimmerMetrics::register(&ground.registry)?,

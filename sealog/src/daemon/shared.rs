@@ -13,8 +13,9 @@ use signal_hook::iterator::Signals;
 use stream::topics;
 
 use super::ground::{self, Ground};
-use super::road::{self, Part};
-use super::{Folder, Place, ending, greet, greeting, parts};
+use super::keeping::Keeping;
+use super::road;
+use super::{Folder, Place, ending, greet, greeting, keeping, parts};
 use crate::cluster::Cluster;
 use crate::config::{Config, Kafka};
 
@@ -25,8 +26,8 @@ pub enum Stage {
     Ingestor,
     /// Seals.
     Chainer,
-    /// Archives.
-    Archiver,
+    /// Archives. It may lay what is due over junk, if it is told to.
+    Archiver { lay_over: bool },
     /// Lets go of what is archived.
     Trimmer,
 }
@@ -37,7 +38,7 @@ impl Stage {
         match self {
             Stage::Ingestor => "ingestor",
             Stage::Chainer => "chainer",
-            Stage::Archiver => "archiver",
+            Stage::Archiver { .. } => "archiver",
             Stage::Trimmer => "trimmer",
         }
     }
@@ -46,7 +47,7 @@ impl Stage {
     fn uses(self) -> &'static [&'static str] {
         match self {
             Stage::Ingestor => &[topics::EVENTS, topics::REJECTED],
-            Stage::Chainer | Stage::Archiver | Stage::Trimmer => &[topics::EVENTS, topics::SEALED],
+            Stage::Chainer | Stage::Archiver { .. } | Stage::Trimmer => &[topics::EVENTS, topics::SEALED],
         }
     }
 
@@ -55,7 +56,7 @@ impl Stage {
         match self {
             Stage::Ingestor => 7740,
             Stage::Chainer => 7741,
-            Stage::Archiver => 7742,
+            Stage::Archiver { .. } => 7742,
             Stage::Trimmer => 7743,
         }
     }
@@ -70,23 +71,25 @@ pub fn up(
     signals: Signals,
 ) -> Result<ExitCode> {
     let (store, archive) = ground::archive(config)?;
+    let keeping = keeping::look(config)?;
     let ground = connect(config, &[topics::EVENTS, topics::REJECTED, topics::SEALED])?;
     let sealing = ground::sealing(config, folder)?;
     let place = Place {
         origin: ground.origin.clone(),
+        for_readers: ground::archive_for_readers(config, &archive),
         archive,
         key: ground::key_path(config),
         key_is_new: false,
         chains_are_new: false,
         vkey: sealing.signing.vkey(&chainer::chain_origin(&ground.origin, 0)),
     };
-    let archiver = parts::archiver(&ground, store.clone(), Ending::Finish)?;
+    let archiver = parts::archiver(&ground, store.clone(), Ending::Finish, false)?;
     let mut parts = vec![parts::gateway(gateway, &ground, listener)?];
     if !kafka.raw_topics.is_empty() {
         parts.push(parts::ingestor(config, kafka, &ground)?);
     }
     parts.push(parts::chainer(config, &ground, store.clone(), sealing, Ending::Finish)?);
-    parts.push(Part::new("archiver", move |stop: &_| archiver.run(stop)));
+    parts.push(parts::archiving(archiver, keeping));
     if config.trimmer.enabled {
         parts.push(parts::trimmer(config, &ground, store)?);
     }
@@ -144,12 +147,15 @@ pub fn stage(config: &Config, stage: Stage, listen: Option<SocketAddr>) -> Resul
             };
             telemetry.check(address)?;
             let (store, _) = ground::archive(config)?;
+            let keeping = match stage {
+                Stage::Archiver { .. } => keeping::look(config)?,
+                _ => Keeping::Seen,
+            };
             let ground = Ground { registry: telemetry.registry.clone(), ..connect(config, stage.uses())? };
             let sealing = folder.as_ref().map(|folder| ground::sealing(config, folder)).transpose()?;
             let work = match (stage, sealing) {
-                (Stage::Archiver, _) => {
-                    let archiver = parts::archiver(&ground, store, Ending::HandOver)?;
-                    Part::new("archiver", move |stop: &_| archiver.run(stop))
+                (Stage::Archiver { lay_over }, _) => {
+                    parts::archiving(parts::archiver(&ground, store, Ending::HandOver, lay_over)?, keeping)
                 }
                 (_, Some(sealing)) => parts::chainer(config, &ground, store, sealing, Ending::HandOver)?,
                 (_, None) => parts::trimmer(config, &ground, store)?,

@@ -15,25 +15,8 @@ use schemas::Micros;
 use super::Directory;
 use super::disk::open_folder;
 use super::read::{modified, size_of};
+use crate::wanted::Wanted;
 use crate::{Entry, Page, Result, Version, key};
-
-/// What was asked for.
-struct Wanted<'a> {
-    prefix: &'a str,
-    after: &'a str,
-}
-
-impl Wanted<'_> {
-    fn key(&self, key: &str) -> bool {
-        key.starts_with(self.prefix) && key > self.after
-    }
-
-    /// Whether any key that begins with `folder` (which ends with a slash) can be wanted.
-    fn folder(&self, folder: &str) -> bool {
-        (folder.starts_with(self.prefix) || self.prefix.starts_with(folder))
-            && (folder > self.after || self.after.starts_with(folder))
-    }
-}
 
 /// A folder on the way, and what of it is still to come.
 struct Level {
@@ -167,33 +150,12 @@ fn entry(key: String, size_bytes: u64, modified: Micros) -> Entry {
 }
 
 /// A name as it is listed. Bytes that are not UTF-8 stand as U+FFFD and their hex, so that two such names differ.
-fn spell(name: &[u8], path: &mut String) {
+pub(crate) fn spell(name: &[u8], path: &mut String) {
     for part in name.utf8_chunks() {
         path.push_str(part.valid());
         if !part.invalid().is_empty() {
             path.push('\u{fffd}');
             path.push_str(&schemas::hex(part.invalid()));
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_folders_that_can_hold_a_wanted_key_are_read() {
-        let read = |prefix, after| {
-            let wanted = Wanted { prefix, after };
-            let folders = ["a/", "a/1/", "a/10/", "a/2/", "a/2/x/", "b/"];
-            folders.into_iter().filter(|folder| wanted.folder(folder)).collect::<Vec<_>>()
-        };
-        assert_eq!(read("", ""), ["a/", "a/1/", "a/10/", "a/2/", "a/2/x/", "b/"]);
-        assert_eq!(read("a/1/", ""), ["a/", "a/1/"]);
-        assert_eq!(read("a/1", ""), ["a/", "a/1/", "a/10/"]);
-        assert_eq!(read("a/2/x/y", ""), ["a/", "a/2/", "a/2/x/"]);
-        assert_eq!(read("", "a/2/w"), ["a/", "a/2/", "a/2/x/", "b/"]);
-        assert_eq!(read("a/", "a/10/z"), ["a/", "a/10/", "a/2/", "a/2/x/"]);
-        assert_eq!(read("a/", "b"), [""; 0]);
     }
 }

@@ -81,11 +81,30 @@ fn evidence_is_locked_for_the_retention_and_a_hint_for_a_day() {
     store.put_new("evidence", b"", Keep::Evidence).unwrap();
     store.put_new("hint", b"", Keep::Hint).unwrap();
     let until = |key| store.get(key, None, None, 9).unwrap().lock;
-    let lock = |days: i64| Some(Lock { mode: Mode::Compliance, until: Micros(5 + days * 86_400_000_000) });
-    assert_eq!((until("evidence"), until("hint")), (lock(30), lock(1)));
+    let lock = |mode, days: i64| Some(Lock { mode, until: Micros(5 + days * 86_400_000_000) });
+    let expected = (lock(Mode::Compliance, 30), lock(Mode::Governance, 1));
+    assert_eq!((until("evidence"), until("hint")), expected);
     let unlocked = memory();
     unlocked.put_new("evidence", b"", Keep::Evidence).unwrap();
     assert_eq!(unlocked.get("evidence", None, None, 9).unwrap().lock, None);
+}
+
+#[test]
+fn a_store_may_lock_otherwise_than_it_promises() {
+    let store = Memory::locking(Arc::new(ManualClock::at(Micros(5))), Mode::Compliance, 30 * DAY);
+    let promised = store.retention();
+    let locks = [None, Some(Retention { mode: Mode::Governance, period: DAY })];
+    for less in locks {
+        store.lock_with(less);
+        assert_eq!(store.retention(), promised);
+        store.lay_over("a", b"");
+        let lock = store.get("a", None, None, 9).unwrap().lock;
+        assert_eq!(lock.map(|lock| lock.mode), less.map(|less| less.mode));
+    }
+    store.lock_with(promised);
+    store.lay_over("a", b"");
+    let lock = store.get("a", None, None, 9).unwrap().lock.unwrap();
+    assert_eq!(lock, Lock { mode: Mode::Compliance, until: Micros(5 + 30 * 86_400_000_000) });
 }
 
 #[test]

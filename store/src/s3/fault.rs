@@ -58,6 +58,11 @@ impl Fault {
         }
     }
 
+    /// Whether it is that this identity may not.
+    pub(super) fn is_missing_right(&self) -> bool {
+        matches!(self.code.as_str(), "AccessDenied" | "AllAccessDisabled" | "Forbidden")
+    }
+
     /// Met again and again.
     pub(super) fn after(self, tries: u32) -> Fault {
         Fault { tries, ..self }

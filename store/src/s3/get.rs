@@ -104,7 +104,24 @@ impl S3 {
 
     /// The lock of a version. None if it has none, the bucket knows none, or it is not ours to see.
     fn lock_of(&self, asked: &Asked) -> Result<Option<Lock>, Fault> {
-        let answer = self.ask(0, |time| async move {
+        match self.ask_for_lock(asked) {
+            Err(fault) if fault.meaning != Meaning::Again => Ok(None),
+            answer => answer,
+        }
+    }
+
+    /// Whether these credentials may see what a version is locked with. If not, it reads as if it had no lock.
+    pub fn may_see_lock(&self, key: &str, version: &Version) -> Result<bool> {
+        let full_key = self.full_key(key)?;
+        match self.ask_for_lock(&Asked { full_key: &full_key, version: Some(&version.0) }) {
+            Err(fault) if fault.meaning == Meaning::Again => Err(fault.into_error(key, "reading the lock")),
+            Err(fault) => Ok(!fault.is_missing_right()),
+            Ok(_) => Ok(true),
+        }
+    }
+
+    fn ask_for_lock(&self, asked: &Asked) -> Result<Option<Lock>, Fault> {
+        self.ask(0, |time| async move {
             let request = self.client.get_object_retention().bucket(&self.options.bucket).key(asked.full_key);
             let request = request.set_version_id(asked.version.map(str::to_owned));
             within(time, async {
@@ -119,11 +136,7 @@ impl S3 {
                 }
             })
             .await
-        });
-        match answer {
-            Err(fault) if fault.meaning != Meaning::Again => Ok(None),
-            answer => answer,
-        }
+        })
     }
 }
 

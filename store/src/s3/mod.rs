@@ -14,16 +14,19 @@
 //! * A list out of order, or with keys that were not asked for, is refused: what is missing from it would look as if
 //!   it were not there.
 //!
-//! A bucket without versions and Object Lock proves nothing: [`S3::look_at_bucket`] says what it has. Nothing here
-//! deletes, shortens a lock or bypasses one.
+//! A bucket without versions and Object Lock proves nothing: [`S3::look_at_bucket`] says what it has. Nothing
+//! but `probe` deletes, shortens a lock or bypasses one.
 
 mod attempt;
 mod bucket;
+mod checkup;
 mod connect;
+mod extend;
 mod fault;
 mod get;
 mod list;
 mod options;
+mod probe;
 mod put;
 mod versions;
 
@@ -38,6 +41,7 @@ use tokio::runtime::Runtime;
 
 pub use bucket::{Bucket, Versioning};
 pub use options::{Credentials, Encryption, Options, Timeouts};
+pub use probe::{Answer, Attack};
 
 use crate::{Error, Keep, Kind, Listing, Object, Page, Result, Retention, Store, Tag, Version, key};
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use store::s3::{Bucket, Encryption, Options, Versioning};
 use store::{Keep, Kind, Mode, Retention, Store};
 
-use super::root::Root;
+use super::intruder::Intruder;
 use super::{DAY, Site, kind, open};
 use crate::server::Make;
 
@@ -50,7 +50,7 @@ pub fn a_bucket_that_was_made_locks_and_keeps_versions(site: &Site) {
 /// And it cannot be written to as if it had one.
 pub fn a_bucket_without_object_lock_is_seen(site: &Site) {
     let options = site.options();
-    Root::at(site, &options.bucket).make_plain_bucket();
+    Intruder::as_root(&site.server, &options.bucket).make_plain_bucket();
     let store = open(options.clone());
     let seen = store.look_at_bucket().unwrap();
     assert_eq!((seen.versioning, seen.object_lock), (Versioning::Never, false));
@@ -87,7 +87,7 @@ pub fn objects_are_encrypted_as_configured(site: &Site) {
     ];
     for (encryption, name) in ways {
         let options = Options { encryption: encryption.clone(), ..site.options() };
-        let root = Root::at(site, &options.bucket);
+        let root = Intruder::as_root(&site.server, &options.bucket);
         let store = site.store(options);
         let written = store.put_new("a", b"secret at rest", Keep::Evidence);
         if site.server.make == Make::Versitygw {

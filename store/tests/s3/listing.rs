@@ -5,13 +5,13 @@ use std::thread;
 use store::s3::Options;
 use store::{Keep, Kind, Listing, Store};
 
-use super::root::Root;
+use super::intruder::Intruder;
 use super::{Site, kind, open};
 
 /// More than one answer of S3 holds, with neighbours on both sides.
 pub fn all_of_1_100_versions_of_a_key_come_on_one_page(site: &Site) {
     let options = Options { retention: None, ..site.options() };
-    let root = Root::at(site, &options.bucket);
+    let root = Intruder::as_root(&site.server, &options.bucket);
     let store = site.store(options);
     for key in ["a", "checkpoinT", "checkpoint.d/0", "z"] {
         store.put_new(key, b"once", Keep::Evidence).unwrap();

@@ -5,7 +5,7 @@ use schemas::Micros;
 use store::s3::Options;
 use store::{Keep, Kind, Listing, Lock, Mode, Retention, Store};
 
-use super::root::Root;
+use super::intruder::Intruder;
 use super::{DAY, Site, kind};
 
 const DAY_US: i64 = DAY.as_micros() as i64;
@@ -26,7 +26,7 @@ fn check_lock(lock: Option<Lock>, mode: Mode, period_us: i64, before: Micros, af
 pub fn each_object_is_locked_and_says_so(site: &Site) {
     let week = Retention { mode: Mode::Compliance, period: 7 * DAY };
     let options = Options { retention: Some(week), ..site.options() };
-    let root = Root::at(site, &options.bucket);
+    let root = Intruder::as_root(&site.server, &options.bucket);
     let store = site.store(options);
     let before = SystemClock.wall();
     let evidence = store.put_new("segments/0", b"evidence", Keep::Evidence).unwrap();
@@ -55,7 +55,7 @@ pub fn each_object_is_locked_and_says_so(site: &Site) {
 /// The very same calls delete what is not locked.
 pub fn nobody_can_delete_shorten_or_downgrade_what_is_locked(site: &Site) {
     let options = site.options();
-    let root = Root::at(site, &options.bucket);
+    let root = Intruder::as_root(&site.server, &options.bucket);
     let store = site.store(options);
     let version = store.put_new("segments/0", b"evidence", Keep::Evidence).unwrap();
     let lock = store.get("segments/0", None, None, 100).unwrap().lock.unwrap();
@@ -81,7 +81,7 @@ pub fn nobody_can_delete_shorten_or_downgrade_what_is_locked(site: &Site) {
     assert!(root.retain("segments/0", &version, Mode::Compliance, lock.until, true).is_err());
 
     let unlocked = Options { retention: None, ..site.options() };
-    let root = Root::at(site, &unlocked.bucket);
+    let root = Intruder::as_root(&site.server, &unlocked.bucket);
     let store = site.store(unlocked);
     let version = store.put_new("segments/0", b"loose", Keep::Evidence).unwrap();
     assert_eq!(store.get("segments/0", Some(&version), None, 100).unwrap().lock, None);
@@ -93,7 +93,7 @@ pub fn nobody_can_delete_shorten_or_downgrade_what_is_locked(site: &Site) {
 /// It is what a read returns then; the list of versions shows both, and ours is where it was.
 pub fn junk_laid_over_an_object_does_not_replace_it(site: &Site) {
     let options = site.options();
-    let root = Root::at(site, &options.bucket);
+    let root = Intruder::as_root(&site.server, &options.bucket);
     let store = site.store(options);
     let ours = store.put_new("segments/0", b"evidence", Keep::Evidence).unwrap();
     let junk = root.lay_over("segments/0", b"junk");
@@ -109,7 +109,7 @@ pub fn junk_laid_over_an_object_does_not_replace_it(site: &Site) {
 /// differently; what was written is there in any case.
 pub fn a_delete_marker_hides_an_object_and_takes_nothing_away(site: &Site) {
     let options = site.options();
-    let root = Root::at(site, &options.bucket);
+    let root = Intruder::as_root(&site.server, &options.bucket);
     let store = site.store(options);
     let ours = store.put_new("segments/0", b"evidence", Keep::Evidence).unwrap();
     root.delete("segments/0", None, false).unwrap();

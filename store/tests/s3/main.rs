@@ -7,13 +7,20 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a broken promise ends the test with a sentence")]
 
 mod buckets;
+mod extending;
 mod faults;
 mod found;
+#[allow(dead_code, reason = "the whole road uses more of it")]
+#[path = "../../../tests/harness/s3/intruder.rs"]
+mod intruder;
 mod listing;
 mod locks;
+#[allow(dead_code, reason = "the whole road uses more of it")]
+#[path = "../../../tests/harness/s3/proxy.rs"]
 mod proxy;
-mod root;
 mod secured;
+#[allow(dead_code, reason = "the whole road uses more of it")]
+#[path = "../../../tests/harness/s3/server.rs"]
 mod server;
 mod speed;
 
@@ -162,6 +169,11 @@ on_both_servers! {
         a_bucket_without_object_lock_is_seen,
         a_missing_bucket_is_refused_with_its_name,
         objects_are_encrypted_as_configured,
+    }
+    extending {
+        a_lock_is_made_longer_and_never_shorter,
+        what_is_not_locked_or_weakly_is_locked,
+        whether_locks_can_be_seen_is_known,
     }
     faults {
         what_may_work_later_is_asked_again,

@@ -1,4 +1,4 @@
-//! How the evidence is kept, and what cannot be read: rows 26 and 27. Locks and versions (10, 23 to 25) come with S3.
+//! How the evidence is kept, and what cannot be read: rows 26 and 27. Locks and versions are in `versions`.
 
 use std::ops::Range;
 

@@ -1,14 +1,17 @@
 //! The events of one chain, a segment at a time, from where they are wanted.
 
 use std::io::Write;
+use std::ops::ControlFlow;
 
 use anyhow::{Context, Result};
 use schemas::avro::Shape;
 use schemas::{Layout, Micros, Place, SegmentFile, Seq, Trees};
 use store::{Listing, Store};
+use verifier::Ahead;
 
 use super::Bound;
 use super::lines::Lines;
+use super::segment::{self, Listed, MAX_SEGMENT_BYTES, damaged};
 
 /// A place in a chain, and how far it is to be read.
 pub struct ChainReader {
@@ -23,7 +26,6 @@ pub struct ChainReader {
 }
 
 const PAGE: usize = 1_000;
-const MAX_SEGMENT_BYTES: u64 = 1 << 30;
 
 impl ChainReader {
     pub fn new(origin: &str, from: Option<Bound>, to: Option<Bound>) -> ChainReader {
@@ -41,29 +43,69 @@ impl ChainReader {
         self.has_ended
     }
 
-    /// Prints what was archived since it was called last; first of all, from where the chain is wanted.
-    pub fn print_new<W: Write>(&mut self, store: &dyn Store, lines: &mut Lines<W>) -> Result<()> {
+    /// Prints what was archived since it was called last; first of all, from where the chain is wanted. Segments are read
+    /// ahead of what is printed.
+    pub fn print_new<W: Write>(
+        &mut self,
+        store: &dyn Store,
+        ahead: &Ahead,
+        lines: &mut Lines<W>,
+    ) -> Result<()> {
         if !self.has_begun {
             if let Some(first) = self.first_segment(store)? {
-                self.print_segment(store, &first, lines)?;
+                let listed = segment::listed(store, &first)?;
+                self.print_segments(store, ahead, &[listed], lines)?;
                 self.after = first;
             }
             self.has_begun = true;
         }
         while !self.has_ended && !lines.is_done() {
-            let page = store.list(&self.layout.segments(), &self.after, Listing::Newest(PAGE))?;
-            for entry in &page.entries {
-                self.print_segment(store, &entry.key, lines)?;
-                self.after.clone_from(&entry.key);
-                if self.has_ended || lines.is_done() {
-                    return Ok(());
-                }
-            }
+            let page = store.list(&self.layout.segments(), &self.after, Listing::Versions(PAGE))?;
+            let Some(last) = page.entries.last().map(|entry| entry.key.clone()) else { return Ok(()) };
+            let listed: Vec<Listed> = page
+                .entries
+                .chunk_by(|one, next| one.key == next.key)
+                .filter_map(Listed::of)
+                .filter(|listed| self.first_seq(&listed.key).is_some())
+                .collect();
+            self.print_segments(store, ahead, &listed, lines)?;
+            self.after = last;
             if !page.more {
                 return Ok(());
             }
         }
         Ok(())
+    }
+
+    fn print_segments<W: Write>(
+        &mut self,
+        store: &dyn Store,
+        ahead: &Ahead,
+        listed: &[Listed],
+        lines: &mut Lines<W>,
+    ) -> Result<()> {
+        let layout = self.layout.clone();
+        // What begins behind the end is not read.
+        let begins_in_time = |one: &&Listed| match (self.to, self.first_seq(&one.key)) {
+            (Some(Bound::Seq(to)), Some(first)) => first.0 <= to,
+            _ => true,
+        };
+        let wanted = listed.iter().take_while(begins_in_time).count();
+        let mut printed = Ok(());
+        ahead.in_order(
+            wanted,
+            |nth| listed[nth].size_bytes(),
+            |nth| segment::read(store, &layout, &listed[nth]),
+            |nth, read| {
+                printed = read.and_then(|bytes| self.print_segment(&listed[nth].key, &bytes, lines));
+                match printed.is_err() || self.has_ended || lines.is_done() {
+                    true => ControlFlow::Break(()),
+                    false => ControlFlow::Continue(()),
+                }
+            },
+        );
+        self.has_ended |= wanted < listed.len();
+        printed
     }
 
     /// The segment to begin with; None: the first after `self.after`, which is set so that nothing wanted is missed.
@@ -80,8 +122,9 @@ impl ChainReader {
         let after = self.layout.key(&Place::Trees(seq));
         let page = store.list(&self.layout.trees(), &after, Listing::Newest(1))?;
         if let Some(entry) = page.entries.first() {
-            let trees = Trees::parse(&store.get(&entry.key, None, None, MAX_SEGMENT_BYTES)?.bytes);
-            let trees = trees.with_context(|| damaged(&entry.key))?;
+            let fits = |object: &store::Object| Trees::parse(&object.bytes).ok();
+            let found = store::versions::fitting(store, &entry.key, MAX_SEGMENT_BYTES, fits)?;
+            let (_, trees) = found.with_context(|| damaged(&entry.key))?;
             return Ok(Some(format!("{}{}", self.layout.root(), trees.segment_key)));
         }
         // Beyond every trees file: at most the newest segments can hold it.
@@ -97,7 +140,7 @@ impl ChainReader {
         let (mut begins_by, mut begins_later) = (0, of_day.len());
         while begins_by < begins_later {
             let middle = begins_by + (begins_later - begins_by) / 2;
-            if first_sealed_at(store, &of_day[middle])? <= time {
+            if segment::first_sealed_at(store, &self.layout, &of_day[middle])? <= time {
                 begins_by = middle + 1;
             } else {
                 begins_later = middle;
@@ -114,14 +157,8 @@ impl ChainReader {
         }
     }
 
-    fn print_segment<W: Write>(&mut self, store: &dyn Store, key: &str, lines: &mut Lines<W>) -> Result<()> {
-        let Some(first) = self.first_seq(key) else { return Ok(()) };
-        if matches!(self.to, Some(Bound::Seq(to)) if first.0 > to) {
-            self.has_ended = true;
-            return Ok(());
-        }
-        let bytes = store.get(key, None, None, MAX_SEGMENT_BYTES)?.bytes;
-        let segment = SegmentFile::parse(&bytes).with_context(|| damaged(key))?;
+    fn print_segment<W: Write>(&mut self, key: &str, bytes: &[u8], lines: &mut Lines<W>) -> Result<()> {
+        let segment = SegmentFile::parse(bytes).with_context(|| damaged(key))?;
         let shape = Shape::parse(&segment.header.event_schema).with_context(|| damaged(key))?;
         let mut printed = Ok(());
         let read = segment.walk(&shape, |sealed, _| {
@@ -139,10 +176,6 @@ impl ChainReader {
     }
 }
 
-fn damaged(key: &str) -> String {
-    format!("{key} is damaged: run `sealog verify` on the archive")
-}
-
 fn is_due(from: Option<Bound>, seq: Seq, sealed_at: Micros) -> bool {
     match from {
         None => true,
@@ -157,19 +190,4 @@ fn is_beyond(to: Option<Bound>, seq: Seq, sealed_at: Micros) -> bool {
         Some(Bound::Seq(to)) => seq.0 > to,
         Some(Bound::Time(to)) => sealed_at > to,
     }
-}
-
-/// When the first event of a segment was sealed.
-fn first_sealed_at(store: &dyn Store, key: &str) -> Result<Micros> {
-    let bytes = store.get(key, None, None, MAX_SEGMENT_BYTES)?.bytes;
-    let segment = SegmentFile::parse(&bytes).with_context(|| damaged(key))?;
-    let shape = Shape::parse(&segment.header.event_schema).with_context(|| damaged(key))?;
-    let mut first = Micros(0);
-    segment
-        .walk(&shape, |sealed, _| {
-            first = sealed.sealed_at;
-            false
-        })
-        .with_context(|| damaged(key))?;
-    Ok(first)
 }

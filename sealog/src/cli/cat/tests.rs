@@ -41,7 +41,7 @@ fn archive() -> Memory {
 fn printed(store: &dyn Store, args: &[&str]) -> Result<Vec<Value>> {
     let (cat, mut out) = (cat(args), Vec::new());
     let mut lines = Lines::to(&mut out, &cat);
-    print(store, &cat, &mut lines, &Stop::new(), || false)?;
+    print(store, &cat, &mut lines, (&Stop::new(), LOOK_AGAIN), || false)?;
     lines.flush()?;
     drop(lines);
     let text = String::from_utf8(out).unwrap();
@@ -114,11 +114,11 @@ impl Write for Closed {
 fn a_reader_that_goes_away_ends_it_quietly() {
     let cat = cat(&["--follow"]);
     let mut lines = Lines::to(Closed, &cat);
-    let error = print(&archive(), &cat, &mut lines, &Stop::new(), || false).unwrap_err();
+    let error = print(&archive(), &cat, &mut lines, (&Stop::new(), LOOK_AGAIN), || false).unwrap_err();
     assert!(is_broken_pipe(&error));
     // With nothing to write it is asked for.
     let cat = self::cat(&["--follow", "--where", "id=none"]);
-    print(&archive(), &cat, &mut Lines::to(Closed, &cat), &Stop::new(), || true).unwrap();
+    print(&archive(), &cat, &mut Lines::to(Closed, &cat), (&Stop::new(), LOOK_AGAIN), || true).unwrap();
 }
 
 /// What a test reads while it is written.
@@ -142,7 +142,7 @@ fn following_prints_what_comes_and_ends_when_told() {
         let (store, stop, out) = (store.clone(), stop.clone(), out.clone());
         thread::spawn(move || {
             let cat = cat(&["--follow"]);
-            print(&store, &cat, &mut Lines::to(out, &cat), &stop, || false)
+            print(&store, &cat, &mut Lines::to(out, &cat), (&stop, LOOK_AGAIN), || false)
         })
     };
     let until_lines = |count: usize| {

@@ -1,23 +1,24 @@
-//! The one who may do everything on a server, and goes past the seam: what an attacker with an administrator's keys
-//! would try.
+//! Who goes past the seam, as an attacker does who has got somebody's keys, be it those of the one who may do everything.
+//! The suites of other crates take this file as theirs by its path.
 
 use std::future::Future;
 use std::time::Duration;
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::retry::RetryConfig;
-use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
+use aws_sdk_s3::config::{BehaviorVersion, Credentials as Keys, Region};
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
 use aws_sdk_s3::primitives::{ByteStream, DateTime};
 use aws_sdk_s3::types::{ObjectLockRetention, ObjectLockRetentionMode};
 use schemas::Micros;
+use store::s3::Credentials;
 use store::{Mode, Version};
 
-use super::Site;
+use super::server::Server;
 
-/// Root at one bucket.
-pub struct Root {
+/// At one bucket.
+pub struct Intruder {
     client: Client,
     bucket: String,
     runtime: tokio::runtime::Runtime,
@@ -26,9 +27,21 @@ pub struct Root {
 /// What was answered: nothing, or S3's name for why not.
 pub type Answer = Result<(), String>;
 
-impl Root {
-    pub fn at(site: &Site, bucket: &str) -> Root {
-        let server = &site.server;
+impl Intruder {
+    /// With the keys of the one who may do everything.
+    pub fn as_root(server: &Server, bucket: &str) -> Intruder {
+        Intruder::with(server, Keys::new(&server.access, &server.secret, None, None, "root"), bucket)
+    }
+
+    /// With these keys.
+    pub fn with_keys_of(server: &Server, credentials: &Credentials, bucket: &str) -> Intruder {
+        let Credentials::Given { access_key, secret, session } = credentials else {
+            panic!("keys that can be stolen");
+        };
+        Intruder::with(server, Keys::new(access_key, secret, session.clone(), None, "stolen"), bucket)
+    }
+
+    fn with(server: &Server, keys: Keys, bucket: &str) -> Intruder {
         let config = aws_sdk_s3::config::Builder::new()
             .behavior_version(BehaviorVersion::v2026_01_12())
             .http_client(aws_smithy_http_client::Builder::new().build_http())
@@ -37,10 +50,10 @@ impl Root {
             .endpoint_url(&server.url)
             .region(Region::new("us-east-1"))
             .force_path_style(true)
-            .credentials_provider(Credentials::new(&server.access, &server.secret, None, None, "root"));
+            .credentials_provider(keys);
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        Root { client: Client::from_conf(config.build()), bucket: bucket.to_owned(), runtime }
+        Intruder { client: Client::from_conf(config.build()), bucket: bucket.to_owned(), runtime }
     }
 
     /// Makes the bucket as anybody would: without Object Lock.

@@ -1,5 +1,6 @@
 //! A man in the middle: what a network and a busy server do to single requests. It passes each request on as it came
-//! and the answer back, but for those that a plan says otherwise of.
+//! and the answer back, but for those that a plan or a watchman says otherwise of. The suites of other crates take this
+//! file as theirs by its path.
 
 use std::collections::VecDeque;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -26,6 +27,10 @@ pub enum Act {
     Hang,
 }
 
+/// Is told of each request that a plan lets pass, by its head: when it has come whole and the server knows nothing of it,
+/// and again with the head of the answer, when nobody else knows that. False: the connection ends there.
+type Watchman = dyn Fn(&str, Option<&str>) -> bool + Send + Sync;
+
 /// In front of a server, for requests that come one a connection.
 pub struct Proxy {
     pub url: String,
@@ -41,11 +46,20 @@ struct Inner {
     /// Of each request.
     heads: Mutex<Vec<String>>,
     has_ended: AtomicBool,
+    watchman: Box<Watchman>,
 }
 
 impl Proxy {
     /// Before the server at this URL, without TLS.
     pub fn before(url: &str) -> Proxy {
+        Proxy::watched(url, |_, _| true)
+    }
+
+    /// The same, with a watchman. Requests come to him on threads of their own, and wait for him.
+    pub fn watched(
+        url: &str,
+        watchman: impl Fn(&str, Option<&str>) -> bool + Send + Sync + 'static,
+    ) -> Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url_here = format!("http://{}", listener.local_addr().unwrap());
         let inner = Arc::new(Inner {
@@ -54,6 +68,7 @@ impl Proxy {
             otherwise: Mutex::new(Act::Pass),
             heads: Mutex::default(),
             has_ended: AtomicBool::new(false),
+            watchman: Box::new(watchman),
         });
         let shared = inner.clone();
         let acceptor = thread::spawn(move || {
@@ -123,7 +138,13 @@ impl Inner {
                 )
             }
             Act::Pass | Act::CutAfter | Act::CutWithin => {
+                if !(self.watchman)(&head, None) {
+                    return Ok(());
+                }
                 let (answer_head, answer) = self.forward(&head, &body)?;
+                if !(self.watchman)(&head, Some(&answer_head)) {
+                    return Ok(());
+                }
                 let answer = match act {
                     Act::CutAfter => return Ok(()),
                     Act::CutWithin => &answer[..answer.len() / 2],
@@ -135,19 +156,18 @@ impl Inner {
         }
     }
 
-    /// One request, one connection.
+    /// On a connection of its own, which the server may keep: told to close it, it answers a request that it refuses
+    /// without having read it, and what is unread tears the answer.
     fn forward(&self, head: &str, body: &[u8]) -> io::Result<(String, Vec<u8>)> {
         let mut server = TcpStream::connect(&self.upstream)?;
-        let head = head.strip_suffix("\r\n").unwrap_or(head);
-        server.write_all(format!("{head}Connection: close\r\n\r\n").as_bytes())?;
+        server.write_all(head.as_bytes())?;
         server.write_all(body)?;
         let mut reader = BufReader::new(server);
-        let head = read_head(&mut reader)?;
-        let mut answer = Vec::new();
-        reader.read_to_end(&mut answer)?;
+        let answer_head = read_head(&mut reader)?;
+        let answer = read_answer(&mut reader, &answer_head, head.starts_with("HEAD "))?;
         // Whether the server says so or not.
-        let head = head.strip_suffix("\r\n").unwrap_or(&head).to_owned();
-        Ok((format!("{head}Connection: close\r\n\r\n"), answer))
+        let answer_head = answer_head.strip_suffix("\r\n").unwrap_or(&answer_head).to_owned();
+        Ok((format!("{answer_head}Connection: close\r\n\r\n"), answer))
     }
 }
 
@@ -165,9 +185,38 @@ pub fn read_head(reader: &mut impl BufRead) -> io::Result<String> {
 /// A request with its body.
 fn read_message(reader: &mut impl BufRead) -> io::Result<(String, Vec<u8>)> {
     let head = read_head(reader)?;
-    let mut lines = head.lines().filter_map(|line| line.split_once(':'));
-    let length = lines.find(|(name, _)| name.eq_ignore_ascii_case("content-length"));
-    let mut body = vec![0; length.map_or(0, |(_, length)| length.trim().parse().unwrap())];
+    let length = header(&head, "content-length");
+    let mut body = vec![0; length.map_or(0, |length| length.parse().unwrap())];
     reader.read_exact(&mut body)?;
     Ok((head, body))
+}
+
+/// The body of an answer, as it is on the line.
+fn read_answer(reader: &mut impl BufRead, head: &str, is_of_head: bool) -> io::Result<Vec<u8>> {
+    let status = head.split(' ').nth(1).unwrap_or_default();
+    let mut body = Vec::new();
+    if is_of_head || ["204", "304"].contains(&status) {
+        return Ok(body);
+    }
+    if let Some(length) = header(head, "content-length") {
+        reader.take(length.parse().unwrap()).read_to_end(&mut body)?;
+    } else if header(head, "transfer-encoding").is_some() {
+        // Each chunk has its length in hex on a line before it, and ends with an empty one; the last has none.
+        let mut left = 1;
+        while left > 0 {
+            let start = body.len();
+            reader.read_until(b'\n', &mut body)?;
+            let line = str::from_utf8(&body[start..]).unwrap_or_default().trim_end();
+            left = u64::from_str_radix(line, 16).map_err(|_| io::ErrorKind::InvalidData)?;
+            reader.by_ref().take(left + 2).read_to_end(&mut body)?;
+        }
+    } else {
+        reader.read_to_end(&mut body)?;
+    }
+    Ok(body)
+}
+
+fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
+    let mut lines = head.lines().filter_map(|line| line.split_once(':'));
+    lines.find(|(is, _)| is.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
 }

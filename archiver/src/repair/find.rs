@@ -1,0 +1,248 @@
+//! What hides what, in one chain's archive.
+
+use std::collections::BTreeSet;
+
+use runtime::Failure;
+use schemas::note::MAX_NOTE_BYTES;
+use schemas::{Hash, KeyNote, Layout, Place};
+use store::{Entry, Keep, Kind, Notes, Object, Store, versions};
+
+use super::cut::Cut;
+use super::{Lost, Plan, Step};
+
+const MAX_SCHEMA_BYTES: u64 = 1 << 20;
+
+/// Finds out what hides the evidence of the chain `origin`, and what would put it right. Writes nothing.
+pub fn plan(store: &dyn Store, origin: &str) -> Result<Plan, Failure> {
+    let notes = Notes::read(store, origin)?;
+    if notes.keys.is_empty() {
+        return Err(Failure::Halt(format!("{origin}: the archive holds no chain of this name")));
+    }
+    let plan = Plan { chain: origin.to_owned(), ..Plan::default() };
+    let mut finding = Finding { store, layout: Layout::of(origin), notes, sizes: Vec::new(), plan };
+    let troubled = finding.walk()?;
+    finding.look_at(troubled)?;
+    finding.look_at_hint()?;
+    Ok(finding.plan)
+}
+
+/// A plan in the making.
+pub(super) struct Finding<'a> {
+    pub store: &'a dyn Store,
+    pub layout: Layout,
+    pub notes: Notes,
+    /// Of the names in checkpoints/, rising. Not all of them need be signed.
+    pub sizes: Vec<u64>,
+    plan: Plan,
+}
+
+/// A key with more than one version, or a delete marker.
+struct Troubled {
+    place: Place,
+    versions: Vec<Entry>,
+}
+
+impl Finding<'_> {
+    /// Lists all that the layout knows, but for `checkpoint`, which has a version for every minute.
+    fn walk(&mut self) -> Result<Vec<Troubled>, Failure> {
+        let (layout, store) = (self.layout.clone(), self.store);
+        let covered = self.notes.newest.as_ref().map_or(0, |newest| newest.size);
+        let mut troubled = Vec::new();
+        for folder in
+            [layout.keys(), layout.checkpoints(), layout.schemas(), layout.segments(), layout.trees()]
+        {
+            versions::by_key::<store::Error>(store, &folder, "", |key, versions| {
+                let Some(place) = key.strip_prefix(layout.root()).and_then(Place::parse) else {
+                    return Ok(());
+                };
+                let is_uncovered = match &place {
+                    Place::Segment { first_seq, .. } => first_seq.0 >= covered,
+                    Place::Trees(size) | Place::Checkpoint(size) => *size > covered,
+                    _ => false,
+                };
+                if let (Place::Checkpoint(size), false) = (&place, is_uncovered) {
+                    self.sizes.push(*size);
+                }
+                if is_uncovered {
+                    self.plan.uncovered.push(key.to_owned());
+                } else if versions.len() > 1 || versions.iter().any(|entry| entry.delete_marker) {
+                    troubled.push(Troubled { place, versions });
+                }
+                Ok(())
+            })?;
+        }
+        Ok(troubled)
+    }
+
+    fn look_at(&mut self, troubled: Vec<Troubled>) -> Result<(), Failure> {
+        let mut cuts = BTreeSet::new();
+        for Troubled { place, versions } in &troubled {
+            match place {
+                Place::Key(first_size) => {
+                    let nth = self.notes.keys.iter().position(|note| note.first_size == *first_size);
+                    let note = nth.map(|nth| self.notes.keys[nth].clone());
+                    let before =
+                        nth.and_then(|nth| nth.checked_sub(1)).map(|nth| self.notes.keys[nth].vkey.clone());
+                    let is_it = |object: &Object| {
+                        note.is_some() && KeyNote::open(&object.bytes, before.as_ref()).ok() == note
+                    };
+                    self.one(versions, MAX_NOTE_BYTES as u64, is_it)?;
+                }
+                Place::Checkpoint(size) => {
+                    let signed = self.notes.checkpoint_at(self.store, &self.plan.chain, *size)?;
+                    let notes = self.notes.clone();
+                    let is_it =
+                        |object: &Object| signed.is_some() && notes.open(*size, &object.bytes).ok() == signed;
+                    self.one(versions, MAX_NOTE_BYTES as u64, is_it)?;
+                }
+                Place::Schema(hash) => {
+                    self.one(versions, MAX_SCHEMA_BYTES, |object| Hash::of(&[&object.bytes]) == *hash)?;
+                }
+                Place::Trees(size) => drop(cuts.insert(*size)),
+                Place::Segment { first_seq, .. } => match self.signed_after(first_seq.0)? {
+                    Some(size) => drop(cuts.insert(size)),
+                    None => self.lose(versions, "no Checkpoint that covers it is signed"),
+                },
+                Place::Hint | Place::Reserved => {}
+            }
+        }
+        // A segment and its trees vouch for each other, so they are looked at together.
+        let mut found = BTreeSet::new();
+        for size in cuts {
+            let Some(cut) = Cut::find(self, size)? else { continue };
+            for (object, versions) in [(cut.trees, cut.trees_versions), (cut.segment, cut.segment_versions)] {
+                found.insert(versions[0].key.clone());
+                self.lay_over_if_hidden(&versions, object);
+            }
+        }
+        for Troubled { place, versions } in &troubled {
+            let is_of_cut = matches!(place, Place::Trees(_) | Place::Segment { .. });
+            if is_of_cut && !found.contains(&versions[0].key) && !self.is_lost(&versions[0].key) {
+                self.lose(
+                    versions,
+                    "no version of it fits its Checkpoint together with one of its segment or trees",
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks at a key whose versions can be told apart by themselves.
+    fn one(
+        &mut self,
+        versions: &[Entry],
+        max_bytes: u64,
+        is_it: impl Fn(&Object) -> bool,
+    ) -> Result<(), Failure> {
+        let fitting =
+            versions::fitting_of(self.store, versions, max_bytes, |object| is_it(object).then_some(()));
+        match fitting {
+            Ok(Some((object, ()))) => self.lay_over_if_hidden(versions, Right::of(&object)),
+            Ok(None) => self.lose(versions, "no version of it is what was signed or named"),
+            Err(error) if error.kind() == Kind::Refused => self.lose(versions, &error.to_string()),
+            Err(error) => return Err(error.into()),
+        }
+        Ok(())
+    }
+
+    fn lay_over_if_hidden(&mut self, versions: &[Entry], right: Right) {
+        let newest = &versions[0];
+        if newest.version == right.version && !newest.delete_marker {
+            return;
+        }
+        self.plan.steps.push(Step {
+            key: newest.key.clone(),
+            from: (newest.key.clone(), right.version),
+            sha256: right.sha256,
+            size_bytes: right.size_bytes,
+            over: (!newest.delete_marker).then(|| newest.version.clone()),
+            keep: Keep::Evidence,
+        });
+    }
+
+    /// `checkpoint` is right if it is any Checkpoint of the chain. If nothing ever was there, nothing belongs there yet.
+    fn look_at_hint(&mut self) -> Result<(), Failure> {
+        let Some(newest) = self.notes.newest.clone() else { return Ok(()) };
+        let key = self.layout.key(&Place::Hint);
+        let over = match self.store.get(&key, None, None, MAX_NOTE_BYTES as u64) {
+            Ok(object) => {
+                let size = schemas::Checkpoint::parse(&object.bytes).map(|(checkpoint, _)| checkpoint.size);
+                if size.is_ok_and(|size| self.notes.open(size, &object.bytes).is_ok()) {
+                    return Ok(());
+                }
+                Some(object.version)
+            }
+            Err(error) if matches!(error.kind(), Kind::Missing | Kind::TooLarge | Kind::Refused) => {
+                match versions::of_key(self.store, &key)?.first() {
+                    None => return Ok(()),
+                    Some(newest) => (!newest.delete_marker).then(|| newest.version.clone()),
+                }
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let from = self.layout.key(&Place::Checkpoint(newest.size));
+        let note = versions::fitting(self.store, &from, MAX_NOTE_BYTES as u64, |object| {
+            self.notes.open(newest.size, &object.bytes).ok()
+        })?;
+        if let Some((note, _)) = note {
+            let Right { version, sha256, size_bytes } = Right::of(&note);
+            self.plan.steps.push(Step {
+                key,
+                from: (from, version),
+                sha256,
+                size_bytes,
+                over,
+                keep: Keep::Hint,
+            });
+        }
+        Ok(())
+    }
+
+    /// The size of the first signed Checkpoint that covers this seq.
+    fn signed_after(&self, seq: u64) -> Result<Option<u64>, Failure> {
+        let after = self.sizes.partition_point(|size| *size <= seq);
+        self.first_signed(self.sizes[after..].iter())
+    }
+
+    /// The size of the last signed Checkpoint before this one: where its segment begins.
+    pub(super) fn signed_before(&self, size: u64) -> Result<Option<u64>, Failure> {
+        let before = self.sizes.partition_point(|other| *other < size);
+        self.first_signed(self.sizes[..before].iter().rev())
+    }
+
+    fn first_signed<'a>(&self, sizes: impl Iterator<Item = &'a u64>) -> Result<Option<u64>, Failure> {
+        for size in sizes {
+            if self.notes.checkpoint_at(self.store, &self.plan.chain, *size)?.is_some() {
+                return Ok(Some(*size));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The chain.
+    pub(super) fn chain(&self) -> &str {
+        &self.plan.chain
+    }
+
+    fn is_lost(&self, key: &str) -> bool {
+        self.plan.lost.iter().any(|lost| lost.key == key)
+    }
+
+    fn lose(&mut self, versions: &[Entry], why: &str) {
+        self.plan.lost.push(Lost { key: versions[0].key.clone(), why: why.to_owned() });
+    }
+}
+
+/// A version that fits.
+pub(super) struct Right {
+    pub version: store::Version,
+    pub sha256: Hash,
+    pub size_bytes: u64,
+}
+
+impl Right {
+    pub(super) fn of(object: &Object) -> Right {
+        let (version, sha256) = (object.version.clone(), Hash::of(&[&object.bytes]));
+        Right { version, sha256, size_bytes: object.size_bytes }
+    }
+}

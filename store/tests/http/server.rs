@@ -1,0 +1,333 @@
+//! A web server of the test's own. It lists folders as nginx and Apache do, byte for byte but for the dates' columns, and
+//! can be told to do wrong.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::UNIX_EPOCH;
+
+use schemas::Micros;
+
+/// Whose pages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pages {
+    Nginx,
+    NginxJson,
+    Apache,
+}
+
+/// What happens to a request instead.
+#[derive(Clone, Debug)]
+pub enum Instead {
+    /// So many times this status.
+    Status(u16, u32),
+    /// Sent there.
+    Redirect(String),
+    /// The answer ends after so many bytes of its body, so many times.
+    Cut(usize, u32),
+    /// This page.
+    Page(String),
+}
+
+/// It ends when it is dropped.
+pub struct Server {
+    /// Of the folder.
+    pub url: String,
+    address: SocketAddr,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    folder: PathBuf,
+    pages: Pages,
+    has_ended: AtomicBool,
+    without_ranges: AtomicBool,
+    instead: Mutex<BTreeMap<String, Instead>>,
+    asked: Mutex<Vec<String>>,
+}
+
+impl Server {
+    /// Serves `folder` under `/copy/`.
+    pub fn of(folder: &Path, pages: Pages) -> Server {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let shared = Arc::new(Shared {
+            folder: folder.to_owned(),
+            pages,
+            has_ended: AtomicBool::new(false),
+            without_ranges: AtomicBool::new(false),
+            instead: Mutex::default(),
+            asked: Mutex::default(),
+        });
+        let serving = shared.clone();
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                if serving.has_ended.load(Ordering::SeqCst) {
+                    return;
+                }
+                let (stream, shared) = (stream.unwrap(), serving.clone());
+                thread::spawn(move || shared.serve(&stream));
+            }
+        });
+        Server { url: format!("http://{address}/copy"), address, shared }
+    }
+
+    /// For what lies at `path` below the folder.
+    pub fn instead(&self, path: &str, what: Instead) {
+        self.shared.instead.lock().unwrap().insert(path.to_owned(), what);
+    }
+
+    /// From now on whole objects are sent.
+    pub fn give_no_ranges(&self) {
+        self.shared.without_ranges.store(true, Ordering::SeqCst);
+    }
+
+    /// What was asked for so far, below the folder.
+    pub fn asked(&self) -> Vec<String> {
+        self.shared.asked.lock().unwrap().clone()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.shared.has_ended.store(true, Ordering::SeqCst);
+        let _ = TcpStream::connect(self.address);
+    }
+}
+
+/// What is answered.
+struct Answer {
+    status: u16,
+    headers: Vec<(&'static str, String)>,
+    body: Vec<u8>,
+}
+
+impl Shared {
+    fn serve(&self, stream: &TcpStream) {
+        let mut reader = BufReader::new(stream);
+        loop {
+            let mut lines = Vec::new();
+            loop {
+                let mut line = String::new();
+                if reader.read_line(&mut line).unwrap_or(0) == 0 {
+                    return;
+                }
+                if line == "\r\n" {
+                    break;
+                }
+                lines.push(line.trim_end().to_owned());
+            }
+            let mut words = lines[0].split(' ');
+            let (verb, target) = (words.next().unwrap(), words.next().unwrap());
+            let range = lines
+                .iter()
+                .find_map(|line| line.to_ascii_lowercase().strip_prefix("range: bytes=").map(str::to_owned));
+            let (answer, cut) = self.answer(target, range.as_deref());
+            if self.write(stream, verb, &answer, cut).is_err() || cut.is_some() {
+                return;
+            }
+        }
+    }
+
+    fn write(
+        &self,
+        mut stream: &TcpStream,
+        verb: &str,
+        answer: &Answer,
+        cut: Option<usize>,
+    ) -> std::io::Result<()> {
+        let mut head = format!("HTTP/1.1 {} X\r\nContent-Length: {}\r\n", answer.status, answer.body.len());
+        for (name, value) in &answer.headers {
+            write!(head, "{name}: {value}\r\n").unwrap();
+        }
+        stream.write_all(format!("{head}\r\n").as_bytes())?;
+        if verb == "GET" {
+            stream.write_all(&answer.body[..cut.unwrap_or(answer.body.len())])?;
+        }
+        stream.flush()
+    }
+
+    /// And after how many bytes it is cut.
+    fn answer(&self, target: &str, range: Option<&str>) -> (Answer, Option<usize>) {
+        let plain = |status| Answer {
+            status,
+            headers: Vec::new(),
+            body: b"<html><title>Error</title></html>".to_vec(),
+        };
+        let Some(path) = target.strip_prefix("/copy/") else { return (plain(404), None) };
+        let path = decoded(path);
+        self.asked.lock().unwrap().push(path.clone());
+        let mut instead = self.instead.lock().unwrap();
+        let cut = match instead.get_mut(&path) {
+            Some(Instead::Status(status, times)) if *times > 0 => {
+                *times -= 1;
+                return (plain(*status), None);
+            }
+            Some(Instead::Redirect(to)) => {
+                return (Answer { headers: vec![("Location", to.clone())], ..plain(301) }, None);
+            }
+            Some(Instead::Page(page)) => {
+                return (Answer { body: page.clone().into_bytes(), ..plain(200) }, None);
+            }
+            Some(Instead::Cut(bytes, times)) if *times > 0 => {
+                *times -= 1;
+                Some(*bytes)
+            }
+            _ => None,
+        };
+        drop(instead);
+        let file = self.folder.join(&path);
+        match fs::metadata(&file) {
+            Ok(found) if found.is_dir() && (path.is_empty() || path.ends_with('/')) => {
+                (self.page(&file, target), cut)
+            }
+            Ok(found) if found.is_dir() => {
+                (Answer { headers: vec![("Location", format!("{target}/"))], ..plain(301) }, None)
+            }
+            Ok(_) if !path.ends_with('/') => (self.object(&file, range), cut),
+            _ => (plain(404), None),
+        }
+    }
+
+    fn object(&self, file: &Path, range: Option<&str>) -> Answer {
+        let body = fs::read(file).unwrap();
+        let modified = ("Last-Modified", http_date(modified(file)));
+        let Some(range) = range.filter(|_| !self.without_ranges.load(Ordering::SeqCst)) else {
+            return Answer { status: 200, headers: vec![modified], body };
+        };
+        let (first, last) = range.split_once('-').unwrap();
+        let first: usize = first.parse().unwrap();
+        let end =
+            last.parse().map_or(body.len(), |last: u64| body.len().min(last.saturating_add(1) as usize));
+        if first >= body.len() {
+            let range = ("Content-Range", format!("bytes */{}", body.len()));
+            return Answer { status: 416, headers: vec![range], body: Vec::new() };
+        }
+        let said = ("Content-Range", format!("bytes {first}-{}/{}", end - 1, body.len()));
+        Answer { status: 206, headers: vec![said, modified], body: body[first..end].to_vec() }
+    }
+
+    fn page(&self, folder: &Path, target: &str) -> Answer {
+        let mut names: Vec<(String, bool, u64, Micros)> = fs::read_dir(folder)
+            .unwrap()
+            .flatten()
+            .map(|entry| {
+                let found = entry.metadata().unwrap();
+                let name = entry.file_name().into_string().unwrap();
+                (name, found.is_dir(), found.len(), modified(&entry.path()))
+            })
+            .collect();
+        // As servers do: folders first, and then in an order of their own.
+        names.sort_by_key(|(name, is_folder, ..)| (!is_folder, name.to_lowercase()));
+        let (kind, body) = match self.pages {
+            Pages::Nginx => ("text/html", nginx(&decoded(target), &names)),
+            Pages::NginxJson => ("application/json", nginx_json(&names)),
+            Pages::Apache => ("text/html;charset=UTF-8", apache(target, &names)),
+        };
+        Answer { status: 200, headers: vec![("Content-Type", kind.to_owned())], body: body.into_bytes() }
+    }
+}
+
+type Name = (String, bool, u64, Micros);
+
+fn nginx(shown: &str, names: &[Name]) -> String {
+    let mut page = format!(
+        "<html>\r\n<head><title>Index of {0}</title></head>\r\n<body>\r\n<h1>Index of {0}</h1><hr><pre><a href=\"../\">../</a>\r\n",
+        html(shown)
+    );
+    for (name, is_folder, size, _) in names {
+        let slash = if *is_folder { "/" } else { "" };
+        let size = if *is_folder { "-".to_owned() } else { size.to_string() };
+        let (link, text) = (encoded(name), html(name));
+        writeln!(page, "<a href=\"{link}{slash}\">{text}{slash}</a>      21-Nov-2026 09:30   {size:>19}\r")
+            .unwrap();
+    }
+    page + "</pre><hr></body>\r\n</html>\r\n"
+}
+
+fn nginx_json(names: &[Name]) -> String {
+    let lines: Vec<String> = names
+        .iter()
+        .map(|(name, is_folder, size, modified)| {
+            let name = name.replace('\\', "\\\\").replace('"', "\\\"");
+            let date = http_date(*modified);
+            match is_folder {
+                true => format!("{{ \"name\":\"{name}\", \"type\":\"directory\", \"mtime\":\"{date}\" }}"),
+                false => {
+                    format!(
+                        "{{ \"name\":\"{name}\", \"type\":\"file\", \"mtime\":\"{date}\", \"size\":{size} }}"
+                    )
+                }
+            }
+        })
+        .collect();
+    format!("[\r\n{}\r\n]", lines.join(",\r\n"))
+}
+
+fn apache(target: &str, names: &[Name]) -> String {
+    let shown = html(&decoded(target));
+    let mut page = format!(
+        "<!DOCTYPE HTML PUBLIC \"-//W3C//DTD HTML 3.2 Final//EN\">\n<html>\n <head>\n  <title>Index of {shown}</title>\n \
+         </head>\n <body>\n<h1>Index of {shown}</h1>\n  <table>\n   <tr><th valign=\"top\"><img src=\"/icons/blank.gif\" \
+         alt=\"[ICO]\"></th><th><a href=\"?C=N;O=D\">Name</a></th><th><a href=\"?C=M;O=A\">Last modified</a></th><th><a \
+         href=\"?C=S;O=A\">Size</a></th></tr>\n<tr><td valign=\"top\"><img src=\"/icons/back.gif\" \
+         alt=\"[PARENTDIR]\"></td><td><a href=\"/\">Parent Directory</a></td><td>&nbsp;</td></tr>\n"
+    );
+    for (name, is_folder, ..) in names {
+        let slash = if *is_folder { "/" } else { "" };
+        let (link, text) = (encoded(name), html(name));
+        writeln!(
+            page,
+            "<tr><td valign=\"top\"><img src=\"/icons/unknown.gif\" alt=\"[   ]\"></td><td><a \
+             href=\"{link}{slash}\">{text}{slash}</a></td><td align=\"right\">2026-11-21 09:30  </td><td \
+             align=\"right\">1.2K</td></tr>"
+        )
+        .unwrap();
+    }
+    page + "   <tr><th colspan=\"4\"><hr></th></tr>\n</table>\n<address>Apache/2.4 Server</address>\n</body></html>\n"
+}
+
+fn html(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+fn encoded(name: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~=!".contains(&byte);
+    name.bytes().map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
+}
+
+fn decoded(path: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = path.as_bytes();
+    while let [first, behind @ ..] = rest {
+        rest = behind;
+        match (first, behind) {
+            (b'%', [high, low, behind @ ..]) => {
+                bytes.push(
+                    u8::from_str_radix(&format!("{}{}", char::from(*high), char::from(*low)), 16).unwrap(),
+                );
+                rest = behind;
+            }
+            (byte, _) => bytes.push(*byte),
+        }
+    }
+    String::from_utf8(bytes).unwrap()
+}
+
+fn modified(path: &Path) -> Micros {
+    let since = fs::metadata(path).unwrap().modified().unwrap().duration_since(UNIX_EPOCH).unwrap();
+    Micros(since.as_secs() as i64 * 1_000_000)
+}
+
+fn http_date(at: Micros) -> String {
+    let text = at.rfc3339();
+    let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let month = months[text[5..7].parse::<usize>().unwrap() - 1];
+    format!("Sat, {} {month} {} {} GMT", &text[8..10], &text[..4], &text[11..19])
+}

@@ -1,0 +1,352 @@
+//! Spans as they are read ahead, on several threads: each by itself, from where the trees file before it proves that
+//! the chain stands. Whoever joins them in order sees whether that was right.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread;
+
+use schemas::{Hash, Layout, Place, Seq, Trees};
+use store::custody::Kept;
+use store::{Object, Version};
+
+use crate::chain::ChainCheck;
+use crate::inventory::Names;
+use crate::keys::KeyRing;
+use crate::noted::{NoteRead, read_note};
+use crate::openings::records_openings;
+use crate::plan::Span;
+use crate::reading::{MAX_SEGMENT_BYTES, MAX_TREES_BYTES, Source, Unread, kept};
+use crate::segment::{SegmentInput, SegmentSummary, check_segment};
+use crate::{Check, Finding, Options, Position};
+
+/// Reads the spans of a chain. Shared by threads.
+pub(crate) struct SpanReader<'a> {
+    source: &'a Source<'a>,
+    origin: &'a str,
+    layout: Layout,
+    names: &'a Names,
+    options: &'a Options,
+    ring: KeyRing,
+    spans: &'a [Span],
+    genesis: Option<Position>,
+    roots_at: Vec<u64>,
+    /// Of the spans on the way: whoever needs one first reads it.
+    ends: Mutex<BTreeMap<usize, Arc<OnceLock<End>>>>,
+}
+
+/// What is known of the end of a span: its checkpoint and its trees file.
+struct End {
+    note: NoteRead,
+    trees: Arc<TreesRead>,
+}
+
+/// What reading a trees file gives.
+#[derive(Debug, Default)]
+pub(crate) struct TreesRead {
+    pub(crate) kept: Option<Kept>,
+    pub(crate) findings: Vec<Finding>,
+    pub(crate) trees: Option<Trees>,
+}
+
+/// A span that was read.
+pub(crate) struct SpanRead {
+    pub(crate) note: NoteRead,
+    pub(crate) trees: Arc<TreesRead>,
+    /// The keys of all segments with that first seq: the one to be read first.
+    pub(crate) keys: Vec<String>,
+    /// None: there is no segment.
+    pub(crate) segment: Option<Result<SegmentRead, Unread>>,
+}
+
+/// A segment that was read and checked.
+pub(crate) struct SegmentRead {
+    pub(crate) kept: Kept,
+    pub(crate) size_bytes: u64,
+    /// From where it was followed.
+    pub(crate) start: Option<Position>,
+    pub(crate) summary: SegmentSummary,
+}
+
+/// A segment whose size no list says is taken for this large.
+const UNKNOWN_SIZE_BYTES: u64 = 16 << 20;
+/// What a trees file holds for an event, with the tiles above.
+const TREES_BYTES_EACH: u64 = 33;
+
+impl<'a> SpanReader<'a> {
+    pub(crate) fn new(check: &ChainCheck<'a>, spans: &'a [Span]) -> SpanReader<'a> {
+        SpanReader {
+            source: check.source,
+            origin: check.origin,
+            layout: check.layout.clone(),
+            names: check.names,
+            options: check.options,
+            ring: check.ring.clone(),
+            spans,
+            genesis: check.position.clone(),
+            roots_at: check.roots.keys().copied().collect(),
+            ends: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn span(&self, nth: usize) -> &'a Span {
+        &self.spans[nth]
+    }
+
+    /// About so many bytes a span holds while it is read and checked.
+    pub(crate) fn bytes(&self, nth: usize) -> u64 {
+        let span = &self.spans[nth];
+        self.segment_bytes(span) + TREES_BYTES_EACH * (span.end - span.first.0)
+    }
+
+    fn segment_bytes(&self, span: &Span) -> u64 {
+        let sizes = self.names.segments[span.segments.clone()].iter().map(|name| match name.size_bytes {
+            0 => UNKNOWN_SIZE_BYTES,
+            known => known.min(MAX_SEGMENT_BYTES),
+        });
+        sizes.max().unwrap_or(0)
+    }
+
+    /// Reads a span and checks its segment.
+    pub(crate) fn read(&self, nth: usize) -> SpanRead {
+        let span = &self.spans[nth];
+        let mut keys: Vec<String> = self.names.segments[span.segments.clone()]
+            .iter()
+            .map(|name| self.layout.key(&name.place()))
+            .collect();
+        let only = if let [only] = keys.as_slice() { Some(only.clone()) } else { None };
+        // From afar everything is asked for at once, if it is known already what.
+        let is_early = self.source.reading.is_remote;
+        let early = only.filter(|key| is_early && self.source.versions(key).is_none());
+        let (end, early) = thread::scope(|scope| {
+            let early = early.as_deref().map(|key| scope.spawn(move || self.read_segment(span, key, None)));
+            let end = self.end(nth);
+            (end, early.map(|early| early.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))))
+        });
+        let start = self.start(nth);
+        let (note, trees) = end.get().map(|end| (end.note.clone(), end.trees.clone())).unwrap_or_default();
+        let named = trees.trees.as_ref().map(|trees| self.layout.root().to_owned() + &trees.segment_key);
+        if let Some(chosen) = keys.iter().position(|key| Some(key) == named.as_ref()) {
+            keys.swap(0, chosen);
+        }
+        let Some(key) = keys.first() else {
+            return SpanRead { note, trees, keys, segment: None };
+        };
+        let trees_key = self.layout.key(&Place::Trees(span.end));
+        if self.source.versions(key).is_some() || self.source.versions(&trees_key).is_some() {
+            let (trees, segment) = self.choose(span, key, &note, trees, start);
+            return SpanRead { note, trees, keys, segment: Some(segment) };
+        }
+        let read = early.unwrap_or_else(|| self.read_segment(span, key, None));
+        let check = |object: Object| self.check(span, key, &object, &note, &trees, start);
+        let segment = read.map(check);
+        SpanRead { note, trees, keys, segment: Some(segment) }
+    }
+
+    /// Reads the segment at `key` again, as version, and checks it from another start.
+    pub(crate) fn check_from(
+        &self,
+        nth: usize,
+        key: &str,
+        version: &Version,
+        start: Option<Position>,
+        (note, trees): (&NoteRead, &TreesRead),
+    ) -> Result<SegmentRead, Unread> {
+        let span = &self.spans[nth];
+        let object = self.read_segment(span, key, Some(version))?;
+        Ok(self.check(span, key, &object, note, trees, start))
+    }
+
+    /// Nothing asks for the ends before `nth` any more.
+    pub(crate) fn is_done_before(&self, nth: usize) {
+        let mut ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
+        *ends = ends.split_off(&nth);
+    }
+
+    /// Where the chain stands before a span, if what ends there proves it.
+    fn start(&self, nth: usize) -> Option<Position> {
+        let Some(before) = nth.checked_sub(1) else { return self.genesis.clone() };
+        let end = self.end(before);
+        let end = end.get()?;
+        Position::proven(end.trees.trees.as_ref()?, end.note.signed.as_ref()?.0.root)
+    }
+
+    fn end(&self, nth: usize) -> Arc<OnceLock<End>> {
+        let mut ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
+        let end = ends.entry(nth).or_default().clone();
+        drop(ends);
+        end.get_or_init(|| self.read_end(&self.spans[nth]));
+        end
+    }
+
+    fn read_end(&self, span: &Span) -> End {
+        let has_versions = self.source.versions(&self.layout.key(&Place::Trees(span.end))).is_some();
+        if has_versions || !self.source.reading.is_remote {
+            let note = self.read_note(span);
+            let root = note.signed.as_ref().map(|(signed, _)| signed.root);
+            let trees = self.read_trees(span, root);
+            return End { note, trees: Arc::new(trees) };
+        }
+        thread::scope(|scope| {
+            let note = scope.spawn(|| self.read_note(span));
+            let trees = Arc::new(self.read_trees(span, None));
+            End { note: note.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), trees }
+        })
+    }
+
+    fn read_note(&self, span: &Span) -> NoteRead {
+        if span.has_note {
+            return read_note(self.source, &self.layout, &self.ring, span.end);
+        }
+        let expected = format!("the checkpoint of size {}", span.end);
+        let key = self.layout.key(&Place::Checkpoint(span.end));
+        let finding = Finding::of(Check::CheckpointMissing, expected, "nothing").at(key);
+        NoteRead { findings: vec![finding], ..NoteRead::default() }
+    }
+
+    /// Of several versions the one that gives `root` is taken.
+    fn read_trees(&self, span: &Span, root: Option<Hash>) -> TreesRead {
+        let key = self.layout.key(&Place::Trees(span.end));
+        let of = |finding: Finding| vec![finding.at(key.as_str()).seqs(span.first, span.end)];
+        if !span.has_trees {
+            let findings = of(Finding::of(Check::TreesMissing, "a trees file", "nothing"));
+            return TreesRead { findings, ..TreesRead::default() };
+        }
+        let has_versions = self.source.versions(&key).is_some();
+        let fits = |object: &Object| {
+            let trees = Trees::parse(&object.bytes).ok().filter(|trees| is_of(span, trees))?;
+            let is_proven = root.is_none_or(|root| Position::proven(&trees, root).is_some());
+            (is_proven || !has_versions).then_some(trees)
+        };
+        let (object, trees) = match self.source.fitting(&key, MAX_TREES_BYTES, fits) {
+            Ok(read) => read,
+            Err(unread) => return TreesRead { findings: of(unread.finding(&key)), ..TreesRead::default() },
+        };
+        let kept = Some(kept(&object));
+        if trees.is_some() {
+            return TreesRead { kept, findings: Vec::new(), trees };
+        }
+        let finding = match Trees::parse(&object.bytes) {
+            Ok(trees) if is_of(span, &trees) => {
+                return TreesRead { kept, findings: Vec::new(), trees: Some(trees) };
+            }
+            Ok(trees) => {
+                let say = |first: Seq, end: u64| format!("seqs {first} to {}", end.saturating_sub(1));
+                let expected = say(span.first, span.end);
+                Finding::of(Check::TreesPlace, expected, say(trees.first_seq, trees.size))
+            }
+            Err(malformed) => {
+                let expected = "a trees file in its only spelling";
+                Finding::of(Check::TreesForm, expected, malformed.to_string())
+            }
+        };
+        TreesRead { kept, findings: of(finding.of_version(&object.version)), trees: None }
+    }
+
+    fn read_segment(&self, span: &Span, key: &str, version: Option<&Version>) -> Result<Object, Unread> {
+        self.source.read_large(key, version, self.segment_bytes(span), MAX_SEGMENT_BYTES)
+    }
+
+    fn check(
+        &self,
+        span: &Span,
+        key: &str,
+        object: &Object,
+        note: &NoteRead,
+        trees: &TreesRead,
+        start: Option<Position>,
+    ) -> SegmentRead {
+        let first_root = self.roots_at.partition_point(|size| *size <= span.first.0);
+        let end_root = self.roots_at.partition_point(|size| *size <= span.end);
+        let summary = check_segment(&SegmentInput {
+            origin: self.origin,
+            key,
+            first_seq: span.first,
+            end: span.end,
+            bytes: &object.bytes,
+            start: start.as_ref(),
+            trees: trees.trees.as_ref(),
+            signed_root: note.signed.as_ref().map(|(checkpoint, _)| checkpoint.root),
+            roots_at: &self.roots_at[first_root..end_root],
+            wants_openings: records_openings(self.origin),
+            off: &self.options.off,
+        });
+        SegmentRead { kept: kept(object), size_bytes: object.size_bytes, start, summary }
+    }
+
+    /// Of several versions of segment and trees file those that fit the signed root and each other: nobody has signed
+    /// the digest in a trees file, so a version laid over it can be right in all but that.
+    fn choose(
+        &self,
+        span: &Span,
+        key: &str,
+        note: &NoteRead,
+        trees: Arc<TreesRead>,
+        start: Option<Position>,
+    ) -> (Arc<TreesRead>, Result<SegmentRead, Unread>) {
+        let root = note.signed.as_ref().map(|(signed, _)| signed.root);
+        let all_trees = self.all_trees(span, root, &trees);
+        let versions: Vec<Option<Version>> = match self.source.versions(key) {
+            Some(versions) => versions.into_iter().cloned().map(Some).collect(),
+            None => vec![None],
+        };
+        let mut best: Option<((bool, bool), Arc<TreesRead>, SegmentRead)> = None;
+        let mut unread = None;
+        for version in versions {
+            let object = match self.read_segment(span, key, version.as_ref()) {
+                Ok(object) => object,
+                Err(error) => {
+                    unread = unread.or(Some(error));
+                    continue;
+                }
+            };
+            let digest = Hash::of(&[&object.bytes]);
+            let names_it =
+                |one: &&Arc<TreesRead>| one.trees.as_ref().is_some_and(|t| t.segment_sha256 == digest);
+            let matching: Vec<&Arc<TreesRead>> = all_trees.iter().filter(names_it).collect();
+            for trees in if matching.is_empty() { vec![&trees] } else { matching } {
+                let read = self.check(span, key, &object, note, trees, start.clone());
+                let end = read.summary.end.as_ref().map(Position::root);
+                let fits = (
+                    end.is_some() && (root.is_none() || end == root),
+                    read.summary.findings.worst().is_none(),
+                );
+                if best.as_ref().is_none_or(|(better, ..)| fits > *better) {
+                    best = Some((fits, trees.clone(), read));
+                }
+                if fits == (true, true) {
+                    break;
+                }
+            }
+            if best.as_ref().is_some_and(|(fits, ..)| *fits == (true, true)) {
+                break;
+            }
+        }
+        match (best, unread) {
+            // What could not be read might be the one.
+            (Some((fits, ..)), Some(unread @ Unread::Failed(_))) if !fits.0 => (trees, Err(unread)),
+            (Some((_, trees, read)), _) => (trees, Ok(read)),
+            (None, unread) => {
+                let hidden = || Unread::Failed(format!("{key}: a delete marker, and nothing below"));
+                (trees, Err(unread.unwrap_or_else(hidden)))
+            }
+        }
+    }
+
+    /// Every version of the trees file that gives the signed root.
+    fn all_trees(&self, span: &Span, root: Option<Hash>, chosen: &Arc<TreesRead>) -> Vec<Arc<TreesRead>> {
+        let key = self.layout.key(&Place::Trees(span.end));
+        let Some(versions) = self.source.versions(&key) else { return vec![chosen.clone()] };
+        let read = |version: &Version| {
+            let object = self.source.store.get(&key, Some(version), None, MAX_TREES_BYTES).ok()?;
+            let trees = Trees::parse(&object.bytes).ok().filter(|trees| is_of(span, trees))?;
+            let is_proven = root.is_none_or(|root| Position::proven(&trees, root).is_some());
+            let read = TreesRead { kept: Some(kept(&object)), findings: Vec::new(), trees: Some(trees) };
+            is_proven.then(|| Arc::new(read))
+        };
+        versions.into_iter().filter_map(read).collect()
+    }
+}
+
+fn is_of(span: &Span, trees: &Trees) -> bool {
+    (trees.first_seq, trees.size) == (span.first, span.end)
+}
