@@ -17,7 +17,7 @@ use self::compose::Compose;
 use self::site::Site;
 use crate::harness::archive;
 use crate::harness::broker::Broker;
-use crate::harness::process::said;
+use crate::harness::process::{files, said};
 use crate::harness::wait_for;
 
 /// The services that are Sealog: the stages, and what runs once before them.
@@ -47,7 +47,10 @@ fn each_container_can_do_no_more_than_it_needs() {
         let writes_beside_its_volumes = matches!(name, "kafka" | "topics");
         assert_eq!(service.value("read_only") == true, !writes_beside_its_volumes, "{name}");
         let ports = service.list("ports");
-        assert!(ports.iter().all(|port| port.starts_with("127.0.0.1:")), "{name} is open to others: {ports:?}");
+        assert!(
+            ports.iter().all(|port| port.starts_with("127.0.0.1:")),
+            "{name} is open to others: {ports:?}"
+        );
         let image = service.value("image").as_str().unwrap().to_owned();
         let version = image.split_once(':').expect("a version").1;
         assert!(version.contains(|c: char| c.is_ascii_digit()), "{name}: {image} is not of one version");
@@ -60,7 +63,11 @@ fn each_container_can_do_no_more_than_it_needs() {
         assert_eq!(service.value("depends_on")["init"]["condition"], "service_completed_successfully");
     }
     let with = |what: &str| -> Vec<&str> {
-        compose.services().filter(|(_, s)| s.secrets().iter().any(|s| s.name == what)).map(|(name, _)| name).collect()
+        compose
+            .services()
+            .filter(|(_, s)| s.secrets().iter().any(|s| s.name == what))
+            .map(|(name, _)| name)
+            .collect()
     };
     assert_eq!(with("chainer.key"), ["chainer", "init"], "who can sign");
     assert_eq!(with("tokens"), ["ingestor"]);
@@ -80,7 +87,9 @@ fn nothing_secret_is_checked_in_or_gets_into_an_image() {
     for (name, file) in compose.secret_files() {
         assert!(file.starts_with("./deploy/site/"), "{name}: {file} is not among what deploy/setup makes");
     }
-    assert!(fs::read_to_string(root().join("deploy/.gitignore")).unwrap().lines().any(|line| line == "/site"));
+    assert!(
+        fs::read_to_string(root().join("deploy/.gitignore")).unwrap().lines().any(|line| line == "/site")
+    );
     let into_the_image = fs::read_to_string(root().join(".dockerignore")).unwrap();
     let kept: Vec<&str> = into_the_image.lines().filter(|line| !line.starts_with('#')).collect();
     assert_eq!(kept[0], "*", "all is left out but what is named");
@@ -88,9 +97,36 @@ fn nothing_secret_is_checked_in_or_gets_into_an_image() {
     for name in Compose::read().services().filter_map(|(_, s)| s.value("environment").as_object().cloned()) {
         let named = |name: &String| ["PASSWORD", "SECRET", "TOKEN"].iter().any(|word| name.contains(word));
         for (name, value) in name.iter().filter(|(name, _)| named(name)) {
-            assert!(value.as_str().is_some_and(|value| value.starts_with('/')), "{name} is no path of a file");
+            assert!(
+                value.as_str().is_some_and(|value| value.starts_with('/')),
+                "{name} is no path of a file"
+            );
         }
     }
+}
+
+#[test]
+fn what_the_image_is_built_from_is_not_left_out_of_it() {
+    let into_the_image = fs::read_to_string(root().join(".dockerignore")).unwrap();
+    let kept: Vec<&str> = into_the_image.lines().filter_map(|line| line.strip_prefix('!')).collect();
+    let root = root().canonicalize().unwrap();
+    let manifest = fs::read_to_string(root.join("Cargo.toml")).unwrap();
+    let members = manifest.lines().find_map(|line| line.strip_prefix("members = ")).unwrap();
+    let members: Vec<String> = serde_json::from_str(members).unwrap();
+    let mut needed: Vec<String> = members.iter().map(|member| format!("{member}/Cargo.toml")).collect();
+    for source in members.iter().flat_map(|member| files(&root.join(member).join("src"))) {
+        let text = fs::read_to_string(&source).unwrap();
+        for include in text.split("include_").skip(1).filter_map(|rest| rest.split_once("!(\"")) {
+            let path = source.parent().unwrap().join(include.1.split('"').next().unwrap());
+            let path = path.canonicalize().unwrap();
+            needed.push(path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned());
+        }
+    }
+    assert!(needed.contains(&"docs/openapi.json".to_owned()), "{needed:?}");
+    let is_kept = |path: &str| kept.iter().any(|kept| path == *kept || path.starts_with(&format!("{kept}/")));
+    // What only tests read is no part of the build.
+    let missing = |path: &&String| !is_kept(path) && !path.starts_with("tests/");
+    assert_eq!(needed.iter().filter(missing).collect::<Vec<_>>(), [""; 0]);
 }
 
 #[test]
@@ -122,7 +158,11 @@ fn prometheus_asks_each_stage_where_it_shows_its_metrics() {
         assert!(text.contains(&format!("\"{stage}:{port}\"")), "{stage} listens on {listen}");
         assert!(compose.service(stage).list("networks").contains(&"metrics".to_owned()), "{stage}");
     }
-    match Command::new("promtool").args(["check", "config"]).arg(root().join("deploy/prometheus.yml")).output() {
+    match Command::new("promtool")
+        .args(["check", "config"])
+        .arg(root().join("deploy/prometheus.yml"))
+        .output()
+    {
         Err(_) => skipped("deploy/prometheus.yml is not looked at by promtool", "it is not installed"),
         Ok(output) => assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr)),
     }

@@ -142,7 +142,7 @@ fn evidence_is_locked_for_longer_with_consent_and_never_for_less(make: Make) {
     assert!(held.status.success(), "{}", all(&held));
 }
 
-/// What it cannot see is not said to be missing, and what cannot be meant is not begun.
+/// What it cannot see is not said to be missing, nothing is not said to be right, and what cannot be meant is not begun.
 #[test]
 fn who_may_not_see_locks_is_told_so() {
     let Some(site) = Site::on(Make::Minio) else { return };
@@ -154,6 +154,10 @@ fn who_may_not_see_locks_is_told_so() {
     let output = read("locks", &blind.place(), &blind.env(), &[]);
     assert_eq!(output.status.code(), Some(3), "{}", all(&output));
     assert!(all(&output).contains("may not see locks"), "{}", all(&output));
+    let mut elsewhere = site.bucket.clone();
+    elsewhere.options.prefix = "elsewhere".to_owned();
+    let empty = read("locks", &elsewhere.place(), &elsewhere.env(), &[]);
+    assert!(empty.status.code() == Some(3) && all(&empty).contains("nothing is there"), "{}", all(&empty));
     for usage in [&["--yes"][..], &["--extend", "7"], &["--until", "2001-01-01"], &["--locked", "7y"]] {
         assert_eq!(site.locks(usage).status.code(), Some(2), "{usage:?}");
     }

@@ -131,8 +131,17 @@ const QUESTIONS: [&[&str]; 5] = [
 ];
 
 #[test]
-fn a_bucket_says_what_its_copy_in_a_folder_says() {
-    let Some(bucket) = Bucket::new(Make::Minio) else { return };
+fn a_bucket_on_minio_says_what_its_copy_in_a_folder_says() {
+    a_bucket_says_what_its_copy_says(Make::Minio);
+}
+
+#[test]
+fn a_bucket_on_versitygw_says_what_its_copy_in_a_folder_says() {
+    a_bucket_says_what_its_copy_says(Make::Versitygw);
+}
+
+fn a_bucket_says_what_its_copy_says(make: Make) {
+    let Some(bucket) = Bucket::new(make) else { return };
     let objects = two_chains();
     write(&objects, &bucket.store());
     let (_folder, copied) = copy(&objects);

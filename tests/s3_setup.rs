@@ -118,7 +118,10 @@ fn a_default_that_is_too_short_or_too_weak_is_refused_and_mended_only_with_yes()
         assert!(words.contains("set on bucket") && words.contains("compliance for 3 days"), "{words}");
         assert_eq!(stricter.promises().unwrap().default_retention, stricter.bucket.options.retention);
         // Less is promised than the bucket does by itself: nothing is taken away.
-        assert_eq!(weaker.run(&["init", "--yes"]).0, Some(0));
+        for command in [vec!["init", "--yes"], vec!["doctor"]] {
+            let (code, words) = weaker.run(&command);
+            assert!(code == Some(0) && words.contains("told --locked governance:172800s"), "{words}");
+        }
         assert_eq!(stricter.promises().unwrap().default_retention, stricter.bucket.options.retention);
     });
 }
@@ -182,6 +185,21 @@ fn a_bucket_that_is_away_at_the_start_is_waited_for_and_events_are_taken() {
         assert!(status.success() && said.contains("Everything is sealed and archived"), "{said}");
         bucket.verified("after the bucket came back");
     });
+}
+
+#[test]
+fn a_bucket_that_comes_back_and_does_not_keep_enough_halts_the_archiver() {
+    let Some(bucket) = Bucket::new(Make::Minio) else { return };
+    let proxy = Proxy::before(bucket.options.endpoint.as_deref().unwrap());
+    let site = Site::at(bucket.through(&proxy.url), Mode::Compliance, 1);
+    assert!(site.start("up", "", &[]).unwrap().stop().0.success());
+
+    proxy.otherwise(Act::Refuse(503, "SlowDown"));
+    let up = site.with(Mode::Compliance, 2).start("up", "", &[]).unwrap();
+    proxy.otherwise(Act::Pass);
+    let (status, said) = up.ends(60);
+    assert!(!status.success() && said.contains("halted: the bucket of s3://"), "{said}");
+    assert!(said.contains("is compliance for 1 day, but compliance for 2 days is configured"), "{said}");
 }
 
 #[test]

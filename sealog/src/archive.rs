@@ -16,6 +16,8 @@ use store::directory::Directory;
 use store::http::Http;
 #[cfg(feature = "s3")]
 use store::s3::{Options, S3};
+#[cfg(any(feature = "http", feature = "s3"))]
+use verifier::Ahead;
 use verifier::Reading;
 
 /// How a bucket or a web server is reached.
@@ -107,14 +109,18 @@ impl Place {
         match self {
             Place::Folder(_) => Reading::default(),
             #[cfg(feature = "s3")]
-            Place::Bucket(_) => {
-                Reading { is_remote: true, part_bytes: Some(PART_BYTES), ..Reading::default() }
-            }
+            Place::Bucket(_) => Reading { ahead: from_afar(), is_remote: true, part_bytes: Some(PART_BYTES) },
             // Whether a web server gives parts shows only when it is asked for one.
             #[cfg(feature = "http")]
-            Place::Web(..) => Reading { is_remote: true, ..Reading::default() },
+            Place::Web(..) => Reading { ahead: from_afar(), is_remote: true, part_bytes: None },
         }
     }
+}
+
+/// Threads that mostly wait need no cores.
+#[cfg(any(feature = "http", feature = "s3"))]
+fn from_afar() -> Ahead {
+    Ahead::default().with_threads(8)
 }
 
 #[cfg(feature = "s3")]

@@ -30,14 +30,12 @@ pub struct Site {
     folder: TempDir,
     compose: Compose,
     broker: Broker,
-    s3: Minio,
+    s3_url: String,
+    s3: Option<Minio>,
 }
 
 /// The S3 server. Dropped, it is killed.
-struct Minio {
-    child: Child,
-    url: String,
-}
+struct Minio(Child);
 
 impl Site {
     /// What this machine lacks for the S3 server; None if nothing.
@@ -51,14 +49,12 @@ impl Site {
         let site = folder.path().join("site");
         let setup = Command::new(root().join("deploy/setup")).arg(&site).output().unwrap();
         assert!(setup.status.success(), "{}", String::from_utf8_lossy(&setup.stderr));
-        let broker = Broker::start(&folder.path().join("kafka"), &pairs(&kafka_settings(&compose.service("kafka"))));
+        let broker =
+            Broker::start(&folder.path().join("kafka"), &pairs(&kafka_settings(&compose.service("kafka"))));
         let port = free_port();
-        let url = format!("https://127.0.0.1:{port}");
-        // Never used before it is there.
-        let s3 = Minio { child: Command::new("true").spawn().unwrap(), url };
-        let mut site = Site { folder, compose, broker, s3 };
-        site.s3.child.wait().unwrap();
-        site.s3.child = site.start_s3(port);
+        let s3_url = format!("https://127.0.0.1:{port}");
+        let mut site = Site { folder, compose, broker, s3_url, s3: None };
+        site.s3 = Some(site.start_s3(port));
         site
     }
 
@@ -75,12 +71,14 @@ impl Site {
     fn here(&self, service: &Service<'_>, word: &str) -> String {
         let word = self.hosts_here(word);
         let paths = self.compose.paths(service);
-        let Some((inside, from)) = paths.iter().find(|(inside, _)| word.starts_with(inside)) else { return word };
+        let Some((inside, from)) = paths.iter().find(|(inside, _)| word.starts_with(inside)) else {
+            return word;
+        };
         format!("{}{}", self.path(service, from).display(), &word[inside.len()..])
     }
 
     fn hosts_here(&self, text: &str) -> String {
-        text.replace("kafka:9092", self.broker.address()).replace("https://s3:9000", &self.s3.url)
+        text.replace("kafka:9092", self.broker.address()).replace("https://s3:9000", &self.s3_url)
     }
 
     /// Where a service's file, folder or volume is here.
@@ -116,7 +114,7 @@ impl Site {
         environment
     }
 
-    fn start_s3(&self, port: u16) -> Child {
+    fn start_s3(&self, port: u16) -> Minio {
         let service = self.compose.service("s3");
         let mut words = self.command(&service);
         let address = words.iter().position(|word| word == ":9000").expect("the port that is published");
@@ -124,14 +122,15 @@ impl Site {
         let mut command = Command::new(minio());
         command.args(&words).envs(self.environment(&service)).env("HOME", self.folder.path());
         let log = fs::File::create(self.folder.path().join("s3.log")).unwrap();
-        let mut child = command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
+        command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
+        let mut s3 = Minio(command.spawn().unwrap());
         wait_for("the S3 server answers", 60, || {
             let log = || fs::read_to_string(self.folder.path().join("s3.log")).unwrap();
-            assert!(child.try_wait().unwrap().is_none(), "the S3 server ended: {}", log());
-            let asked = self.agent().get(format!("{}/minio/health/ready", self.s3.url)).call();
+            assert!(s3.0.try_wait().unwrap().is_none(), "the S3 server ended: {}", log());
+            let asked = self.agent().get(format!("{}/minio/health/ready", self.s3_url)).call();
             asked.is_ok_and(|answer| answer.status() == 200).then_some(())
         });
-        child
+        s3
     }
 
     /// Runs a service that ends. Answers what it said.
@@ -171,7 +170,8 @@ impl Site {
         let options = Options { credentials, ..self.options() };
         for name in identity::IDENTITIES {
             let policy = fs::read_to_string(self.site().join(format!("s3/iam/{name}.json"))).unwrap();
-            let Credentials::Given { access_key, secret, session } = identity::restricted(&options, &policy) else {
+            let Credentials::Given { access_key, secret, session } = identity::restricted(&options, &policy)
+            else {
                 panic!("a login");
             };
             let text = format!(
@@ -198,7 +198,8 @@ impl Site {
     /// Sends events of these numbers as a service does.
     pub fn send(&self, numbers: Range<usize>, to: &[&str]) -> Output {
         let file = self.folder.path().join("events.jsonl");
-        let events: Vec<String> = numbers.map(|n| format!(r#"{{"id":"n-{n:03}","action":"demo"}}"#)).collect();
+        let events: Vec<String> =
+            numbers.map(|n| format!(r#"{{"id":"n-{n:03}","action":"demo"}}"#)).collect();
         fs::write(&file, events.join("\n")).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_sealog"));
         command.arg("send").arg(file).args(to).stdin(Stdio::null());
@@ -217,7 +218,7 @@ impl Site {
     fn options(&self) -> Options {
         Options {
             prefix: PREFIX.to_owned(),
-            endpoint: Some(self.s3.url.clone()),
+            endpoint: Some(self.s3_url.clone()),
             path_style: true,
             ca_pem: Some(fs::read(self.site().join("ca.pem")).unwrap()),
             ..Options::new(BUCKET)
@@ -243,7 +244,7 @@ impl Site {
     pub fn verify(&self) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_sealog"));
         command.arg("verify").arg(format!("s3://{BUCKET}/{PREFIX}"));
-        command.args(["--endpoint", &self.s3.url, "--ca", &self.file("ca.pem")]);
+        command.args(["--endpoint", &self.s3_url, "--ca", &self.file("ca.pem")]);
         command.env("AWS_SHARED_CREDENTIALS_FILE", self.file("s3/auditor"));
         command.stdin(Stdio::null()).output().unwrap()
     }
@@ -267,8 +268,8 @@ impl Site {
 
 impl Drop for Minio {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 
@@ -283,7 +284,8 @@ fn kafka_settings(service: &Service<'_>) -> Vec<(String, String)> {
         let name = name.strip_prefix("KAFKA_").expect("a setting").replace('_', ".").to_lowercase();
         (name, value)
     });
-    let is_place = |name: &str| PLACE.iter().any(|place| name.starts_with(place)) || name.contains("listener");
+    let is_place =
+        |name: &str| PLACE.iter().any(|place| name.starts_with(place)) || name.contains("listener");
     settings.filter(|(name, _)| !is_place(name)).collect()
 }
 
@@ -310,7 +312,9 @@ fn services() -> PathBuf {
     target.join("services")
 }
 
-/// One that nobody listens on at this moment.
+/// One that nobody listens on, below the range that the kernel gives to outgoing connections.
 fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    let drawn = || 20_000 + u16::from_le_bytes(runtime::random_bytes::<2>()) % 12_000;
+    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    std::iter::repeat_with(drawn).find(is_free).unwrap()
 }

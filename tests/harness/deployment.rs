@@ -127,16 +127,23 @@ impl Deployment {
 
     /// The same, archiving to this bucket.
     #[cfg(feature = "s3")]
-    pub fn made_in(bucket: &Bucket, broker: &str, chains: u32, raw: &[(&str, u32)], more: &str) -> Deployment {
-        let place = Place::Bucket(bucket.clone());
+    pub fn made_in(
+        bucket: &Bucket,
+        broker: &str,
+        chains: u32,
+        raw: &[(&str, u32)],
+        more: &str,
+    ) -> Deployment {
+        let place = Place::Bucket(Box::new(bucket.clone()));
         Deployment::of(&an_origin(), broker, Vec::new(), chains, raw, place, more).init(&["--yes"])
     }
 
     /// Another installation with this one's chains and archive, its topics made like this one's and empty.
     #[cfg(feature = "s3")]
     pub fn twin(&self, bucket: &Bucket, more: &str) -> Deployment {
-        let place = Place::Bucket(bucket.clone());
-        let twin = Deployment::of(&self.origin, &self.broker, Vec::new(), self.chains, &[("app", 1)], place, more);
+        let place = Place::Bucket(Box::new(bucket.clone()));
+        let twin =
+            Deployment::of(&self.origin, &self.broker, Vec::new(), self.chains, &[("app", 1)], place, more);
         let own = [topics::EVENTS, topics::REJECTED, topics::SEALED];
         let made = self.kafka.describe_topics(&own).unwrap().into_iter().map(|state| {
             let found = state.found.unwrap();
@@ -258,7 +265,7 @@ enum Place {
     /// In its own folder.
     Folder,
     #[cfg(feature = "s3")]
-    Bucket(Bucket),
+    Bucket(Box<Bucket>),
 }
 
 /// The archive, as the tests, the stages and the commands get to it.

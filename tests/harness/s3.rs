@@ -141,7 +141,10 @@ pub fn can_run_on_a_small_disk(make: Make) -> bool {
 
 fn can_run(make: Make, missing: Option<String>) -> bool {
     let Some(missing) = missing else { return true };
-    assert!(std::env::var("CI").as_deref() != Ok("true"), "CI tests on S3, but there is no {make:?}: {missing}");
+    assert!(
+        std::env::var("CI").as_deref() != Ok("true"),
+        "CI tests on S3, but there is no {make:?}: {missing}"
+    );
     let _ = writeln!(std::io::stderr(), "SKIPPED: no {make:?}: {missing}");
     false
 }

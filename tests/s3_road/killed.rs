@@ -14,7 +14,7 @@ use crate::harness::process::Up;
 use crate::harness::s3::Bucket;
 use crate::harness::s3::proxy::Proxy;
 use crate::harness::s3::server::{Make, Server};
-use crate::harness::wait_for;
+use crate::harness::{is_long, wait_for};
 
 /// A segment ends after 100 events, so these are two. A dead archiver is soon missed.
 const EVENTS: usize = 150;
@@ -132,4 +132,11 @@ fn an_archiver_killed_before_any_of_its_writes_is_followed_by_one_that_finishes(
 #[test]
 fn an_archiver_killed_after_any_of_its_writes_is_followed_by_one_that_finishes() {
     killed_at_every_write(Make::Minio, When::Done);
+}
+
+#[test]
+fn an_archiver_killed_at_any_of_its_writes_to_versitygw_is_followed_by_one_that_finishes() {
+    if is_long() {
+        [When::Sent, When::Done].into_iter().for_each(|when| killed_at_every_write(Make::Versitygw, when));
+    }
 }

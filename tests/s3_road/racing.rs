@@ -2,6 +2,7 @@
 //! forgot to end the old archiver. Each write has one winner, the loser adopts it, and both go on.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
@@ -20,6 +21,9 @@ const SEGMENTS: usize = EVENTS / 100;
 /// So that there are many writes to race for.
 const SMALL: &str = "[segment]\nmax_events = 100\n[trimmer]\nenabled = false\n";
 
+/// A record that is there is read within this time.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// Copies a chain, as it was sealed, to the Kafka of another deployment.
 fn mirror(from: &Deployment, to: &Deployment) {
     let lane = topics::sealed(0);
@@ -33,36 +37,41 @@ fn mirror(from: &Deployment, to: &Deployment) {
     }
 }
 
-const PATIENCE: Duration = Duration::from_secs(10);
-
 /// Where two who want to write the same object wait for each other, so that neither is ahead.
 #[derive(Default)]
 struct StartingLine {
     /// How many have come to write each object.
     come: Mutex<BTreeMap<String, usize>>,
     moved: Condvar,
+    is_over: AtomicBool,
 }
 
 impl StartingLine {
     fn wait(&self, write: &str) {
+        if self.is_over.load(Ordering::SeqCst) {
+            return;
+        }
         let mut come = self.come.lock().unwrap();
         *come.entry(write.to_owned()).or_default() += 1;
         self.moved.notify_all();
-        // One who is late, because it was refused before and asks again, races alone.
+        // One who has been given the chain sooner, or asks again, does not wait for ever.
         let is_alone = |come: &mut BTreeMap<String, usize>| come[write] < 2;
-        let _ = self.moved.wait_timeout_while(come, PATIENCE, is_alone).unwrap();
+        let _ = self.moved.wait_timeout_while(come, Duration::from_secs(3), is_alone).unwrap();
     }
 }
 
 fn two_archivers_race(make: Make) {
     let (Some(broker), Some(bucket)) = (broker(), Bucket::new(make)) else { return };
     let line = Arc::<StartingLine>::default();
-    let proxy = Proxy::watched(&Server::shared(make).url, move |head, answer| {
-        let write = head.lines().next().unwrap_or_default();
-        if answer.is_none() && write.starts_with("PUT ") && write.contains("/segments/") {
-            line.wait(write);
+    let proxy = Proxy::watched(&Server::shared(make).url, {
+        let line = line.clone();
+        move |head, answer| {
+            let write = head.lines().next().unwrap_or_default();
+            if answer.is_none() && write.starts_with("PUT ") && write.contains("/segments/") {
+                line.wait(write);
+            }
+            true
         }
-        true
     });
     let bucket = bucket.through(&proxy.url);
     let one = Deployment::made_in(&bucket, &broker, 1, &[("app", 1)], SMALL);
@@ -82,6 +91,7 @@ fn two_archivers_race(make: Make) {
     wait_for("both have seen all of it archived", 120, || {
         archivers.iter().all(|up| up.total("sealog_archiver_archived_size") >= all).then_some(())
     });
+    line.is_over.store(true, Ordering::SeqCst);
     let adopted = archivers.each_ref().map(|up| up.logged("adopted a segment that was there already"));
     for up in archivers {
         let (status, words) = up.stop();

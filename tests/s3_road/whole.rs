@@ -8,7 +8,7 @@ use crate::harness::deployment::{Deployment, broker};
 use crate::harness::process::{Up, said, sealog};
 use crate::harness::s3::Bucket;
 use crate::harness::s3::server::Make;
-use crate::harness::{is_long, wait_for};
+use crate::harness::wait_for;
 use crate::kafka_road::whole::{RAW, everything_arrives};
 
 const QUICK: &str = "[segment]\nmax_age = \"2s\"\n";
@@ -16,8 +16,7 @@ const QUICK: &str = "[segment]\nmax_age = \"2s\"\n";
 #[test]
 fn a_hundred_thousand_events_arrive_on_minio_as_they_were_sent() {
     let (Some(broker), Some(bucket)) = (broker(), Bucket::new(Make::Minio)) else { return };
-    let count = if is_long() { 100_000 } else { 20_000 };
-    everything_arrives(&Deployment::made_in(&bucket, &broker, 2, &RAW, QUICK), count, 180);
+    everything_arrives(&Deployment::made_in(&bucket, &broker, 2, &RAW, QUICK), 100_000, 180);
 }
 
 #[test]

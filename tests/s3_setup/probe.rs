@@ -100,6 +100,21 @@ fn a_lock_that_does_not_hold_is_found() {
 }
 
 #[test]
+fn an_encryption_that_the_server_does_not_do_is_found() {
+    // MinIO has keys of its own, versitygw does not know what is asked.
+    for (make, wanted, is_done) in
+        [(Make::Minio, "s3", true), (Make::Minio, "kms:nobody-s", false), (Make::Versitygw, "s3", false)]
+    {
+        let Some(bucket) = Bucket::new(make) else { return };
+        let site = Site::at(bucket, Mode::Compliance, 1);
+        let env = [("SEALOG_ARCHIVE_ENCRYPTION", wanted)];
+        let (code, words) = site.run_with(&["doctor", "--probe"], "", &env);
+        assert_eq!(code, Some(if is_done { 0 } else { 1 }), "{make:?} {wanted}: {words}");
+        assert_eq!(words.contains("WRONG  the probe could not be written"), !is_done, "{words}");
+    }
+}
+
+#[test]
 fn a_folder_has_no_lock_to_probe() {
     let folder = tempfile::tempdir().unwrap();
     let output = Command::new(env!("CARGO_BIN_EXE_sealog"))

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use store::{Kind, Mode, Retention};
@@ -18,7 +19,7 @@ pub const DAY: Duration = Duration::from_secs(86_400);
 /// The bucket may not be there.
 pub struct Site {
     pub bucket: Bucket,
-    pub folder: TempDir,
+    pub folder: Arc<TempDir>,
 }
 
 impl Site {
@@ -31,12 +32,12 @@ impl Site {
     pub fn at(bucket: Bucket, mode: Mode, days: u32) -> Site {
         let mut bucket = bucket;
         bucket.options.retention = Some(Retention { mode, period: DAY * days });
-        Site { bucket, folder: tempfile::tempdir().unwrap() }
+        Site { bucket, folder: Arc::new(tempfile::tempdir().unwrap()) }
     }
 
-    /// The same bucket, configured otherwise.
+    /// The same bucket and data, configured otherwise.
     pub fn with(&self, mode: Mode, days: u32) -> Site {
-        Site::at(self.bucket.clone(), mode, days)
+        Site { folder: self.folder.clone(), ..Site::at(self.bucket.clone(), mode, days) }
     }
 
     /// Runs a command with the configuration, and `more` at its end.

@@ -246,39 +246,6 @@ impl<'a> ChainCheck<'a> {
         }
     }
 
-    /// What no checkpoint covers yet is not checked, but it is locked already, or is not.
-    fn look_at_uncovered(&mut self) {
-        if !self.custody.is_witness() {
-            return;
-        }
-        let of_segments = self.names.segments.iter().filter(|name| name.first_seq.0 >= self.size);
-        let of_trees = self.names.trees.iter().filter(|size| **size > self.size);
-        let places: Vec<Place> =
-            of_segments.map(|name| name.place()).chain(of_trees.map(|size| Place::Trees(*size))).collect();
-        let look = |nth: usize| {
-            let key = self.layout.key(&places[nth]);
-            // An empty range brings what is known and no bytes.
-            let looked = self.source.store.get(&key, None, Some(0..0), 0);
-            (key, looked)
-        };
-        let mut looked = Vec::new();
-        self.options.reading.ahead.in_order(
-            places.len(),
-            |_| 0,
-            look,
-            |_, one| {
-                looked.push(one);
-                ControlFlow::Continue(())
-            },
-        );
-        for (key, object) in looked {
-            // One that is hidden has its finding.
-            if let Ok(object) = object {
-                self.custody.take(&key, &kept(&object), (Seq(0), 0), &mut self.findings);
-            }
-        }
-    }
-
     fn outcome(
         mut self,
         pinned: &[Vkey],

@@ -2,14 +2,17 @@
 //! evidence, which is looked for among all versions.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 
 use schemas::{Layout, Micros, Place, Seq};
 use serde::Serialize;
 use store::custody::{Flaw, Kept, judge};
 use store::{Entry, Keep, Lock, Mode, Version};
 
+use crate::chain::ChainCheck;
 use crate::finding::Findings;
 use crate::inventory::place_of;
+use crate::reading::kept;
 use crate::{Check, Finding, Promise};
 
 /// How the objects of a chain, or of all of them, are locked.
@@ -131,6 +134,41 @@ fn of_version(entry: &Entry, chosen: &Version, is_above: bool) -> Finding {
     let over = if is_above { "over it" } else { "below it" };
     let found = format!("another version {over}, of {bytes} bytes, written at {when}");
     Finding::of(Check::LaidOver, format!("version {} alone", chosen.0), found)
+}
+
+impl ChainCheck<'_> {
+    /// What no checkpoint covers yet is not checked, but it is locked already, or is not.
+    pub(crate) fn look_at_uncovered(&mut self) {
+        if !self.custody.is_witness() {
+            return;
+        }
+        let of_segments = self.names.segments.iter().filter(|name| name.first_seq.0 >= self.size);
+        let of_trees = self.names.trees.iter().filter(|size| **size > self.size);
+        let places: Vec<Place> =
+            of_segments.map(|name| name.place()).chain(of_trees.map(|size| Place::Trees(*size))).collect();
+        let look = |nth: usize| {
+            let key = self.layout.key(&places[nth]);
+            // An empty range brings what is known and no bytes.
+            let looked = self.source.store.get(&key, None, Some(0..0), 0);
+            (key, looked)
+        };
+        let mut looked = Vec::new();
+        self.options.reading.ahead.in_order(
+            places.len(),
+            |_| 0,
+            look,
+            |_, one| {
+                looked.push(one);
+                ControlFlow::Continue(())
+            },
+        );
+        for (key, object) in looked {
+            // One that is hidden has its finding.
+            if let Ok(object) = object {
+                self.custody.take(&key, &kept(&object), (Seq(0), 0), &mut self.findings);
+            }
+        }
+    }
 }
 
 fn of_lock(flaw: Flaw, kept: &Kept, promise: Promise) -> Option<Finding> {

@@ -28,6 +28,7 @@ mod reading;
 mod report;
 mod segment;
 mod span;
+mod span_choice;
 mod span_read;
 mod text;
 

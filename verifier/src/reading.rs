@@ -213,6 +213,20 @@ impl Source<'_> {
         }
     }
 
+    /// The versions of a key to be looked into, newest first: those that were listed or, if that was one, those of now.
+    /// Empty if they cannot be listed.
+    pub(crate) fn versions_now(&self, key: &str) -> Vec<Version> {
+        if let Some(listed) = self.versions(key) {
+            return listed.into_iter().cloned().collect();
+        }
+        let now = store::versions::of_key(self.store, key).unwrap_or_default();
+        now.into_iter()
+            .filter(|entry| !entry.delete_marker)
+            .map(|entry| entry.version)
+            .take(MAX_VERSIONS)
+            .collect()
+    }
+
     /// The versions of a key to be looked into, newest first. None: it has one only.
     pub(crate) fn versions(&self, key: &str) -> Option<Vec<&Version>> {
         let entries = self.laid.get(key)?;

@@ -19,6 +19,7 @@ const CLOCKS_DIFFER_US: i64 = 5 * 60 * 1_000_000;
 impl ChainCheck<'_> {
     /// Takes what was read of the nth span.
     pub(crate) fn join_span(&mut self, reader: &SpanReader<'_>, nth: usize, read: SpanRead) {
+        reader.is_done_before(nth);
         let span = reader.span(nth);
         let seqs = (span.first, span.end);
         let note = self.take_note(read.note.clone(), span.end, seqs);
@@ -51,7 +52,6 @@ impl ChainCheck<'_> {
                 reader.check_from(nth, key, version, self.position.clone(), (&read.note, &read.trees))
             }
         });
-        reader.is_done_before(nth);
         match segment {
             Ok(segment) => self.join(span, key, segment, trees, note),
             Err(unread) => {

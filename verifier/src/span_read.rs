@@ -21,9 +21,9 @@ use crate::{Check, Finding, Options, Position};
 
 /// Reads the spans of a chain. Shared by threads.
 pub(crate) struct SpanReader<'a> {
-    source: &'a Source<'a>,
+    pub(crate) source: &'a Source<'a>,
     origin: &'a str,
-    layout: Layout,
+    pub(crate) layout: Layout,
     names: &'a Names,
     options: &'a Options,
     ring: KeyRing,
@@ -132,13 +132,23 @@ impl<'a> SpanReader<'a> {
             return SpanRead { note, trees, keys, segment: None };
         };
         let trees_key = self.layout.key(&Place::Trees(span.end));
-        if self.source.versions(key).is_some() || self.source.versions(&trees_key).is_some() {
-            let (trees, segment) = self.choose(span, key, &note, trees, start);
-            return SpanRead { note, trees, keys, segment: Some(segment) };
+        let has_versions = |key: &str| self.source.versions(key).is_some();
+        if !has_versions(key) && !has_versions(&trees_key) {
+            let read = early.unwrap_or_else(|| self.read_segment(span, key, None));
+            let segment = read.map(|object| self.check(span, key, &object, &note, &trees, start.clone()));
+            let is_laid_over = |segment: &SegmentRead| {
+                let is_clean = segment.summary.findings.worst().is_none();
+                let has_several = |key: &str| self.source.versions_now(key).len() > 1;
+                // Since the list was read.
+                !is_clean
+                    && segment.kept.version != Version::default()
+                    && (has_several(key) || has_several(&trees_key))
+            };
+            if !segment.as_ref().is_ok_and(is_laid_over) {
+                return SpanRead { note, trees, keys, segment: Some(segment) };
+            }
         }
-        let read = early.unwrap_or_else(|| self.read_segment(span, key, None));
-        let check = |object: Object| self.check(span, key, &object, &note, &trees, start);
-        let segment = read.map(check);
+        let (trees, segment) = self.choose(span, key, &note, trees, start);
         SpanRead { note, trees, keys, segment: Some(segment) }
     }
 
@@ -242,11 +252,16 @@ impl<'a> SpanReader<'a> {
         TreesRead { kept, findings: of(finding.of_version(&object.version)), trees: None }
     }
 
-    fn read_segment(&self, span: &Span, key: &str, version: Option<&Version>) -> Result<Object, Unread> {
+    pub(crate) fn read_segment(
+        &self,
+        span: &Span,
+        key: &str,
+        version: Option<&Version>,
+    ) -> Result<Object, Unread> {
         self.source.read_large(key, version, self.segment_bytes(span), MAX_SEGMENT_BYTES)
     }
 
-    fn check(
+    pub(crate) fn check(
         &self,
         span: &Span,
         key: &str,
@@ -272,81 +287,9 @@ impl<'a> SpanReader<'a> {
         });
         SegmentRead { kept: kept(object), size_bytes: object.size_bytes, start, summary }
     }
-
-    /// Of several versions of segment and trees file those that fit the signed root and each other: nobody has signed
-    /// the digest in a trees file, so a version laid over it can be right in all but that.
-    fn choose(
-        &self,
-        span: &Span,
-        key: &str,
-        note: &NoteRead,
-        trees: Arc<TreesRead>,
-        start: Option<Position>,
-    ) -> (Arc<TreesRead>, Result<SegmentRead, Unread>) {
-        let root = note.signed.as_ref().map(|(signed, _)| signed.root);
-        let all_trees = self.all_trees(span, root, &trees);
-        let versions: Vec<Option<Version>> = match self.source.versions(key) {
-            Some(versions) => versions.into_iter().cloned().map(Some).collect(),
-            None => vec![None],
-        };
-        let mut best: Option<((bool, bool), Arc<TreesRead>, SegmentRead)> = None;
-        let mut unread = None;
-        for version in versions {
-            let object = match self.read_segment(span, key, version.as_ref()) {
-                Ok(object) => object,
-                Err(error) => {
-                    unread = unread.or(Some(error));
-                    continue;
-                }
-            };
-            let digest = Hash::of(&[&object.bytes]);
-            let names_it =
-                |one: &&Arc<TreesRead>| one.trees.as_ref().is_some_and(|t| t.segment_sha256 == digest);
-            let matching: Vec<&Arc<TreesRead>> = all_trees.iter().filter(names_it).collect();
-            for trees in if matching.is_empty() { vec![&trees] } else { matching } {
-                let read = self.check(span, key, &object, note, trees, start.clone());
-                let end = read.summary.end.as_ref().map(Position::root);
-                let fits = (
-                    end.is_some() && (root.is_none() || end == root),
-                    read.summary.findings.worst().is_none(),
-                );
-                if best.as_ref().is_none_or(|(better, ..)| fits > *better) {
-                    best = Some((fits, trees.clone(), read));
-                }
-                if fits == (true, true) {
-                    break;
-                }
-            }
-            if best.as_ref().is_some_and(|(fits, ..)| *fits == (true, true)) {
-                break;
-            }
-        }
-        match (best, unread) {
-            // What could not be read might be the one.
-            (Some((fits, ..)), Some(unread @ Unread::Failed(_))) if !fits.0 => (trees, Err(unread)),
-            (Some((_, trees, read)), _) => (trees, Ok(read)),
-            (None, unread) => {
-                let hidden = || Unread::Failed(format!("{key}: a delete marker, and nothing below"));
-                (trees, Err(unread.unwrap_or_else(hidden)))
-            }
-        }
-    }
-
-    /// Every version of the trees file that gives the signed root.
-    fn all_trees(&self, span: &Span, root: Option<Hash>, chosen: &Arc<TreesRead>) -> Vec<Arc<TreesRead>> {
-        let key = self.layout.key(&Place::Trees(span.end));
-        let Some(versions) = self.source.versions(&key) else { return vec![chosen.clone()] };
-        let read = |version: &Version| {
-            let object = self.source.store.get(&key, Some(version), None, MAX_TREES_BYTES).ok()?;
-            let trees = Trees::parse(&object.bytes).ok().filter(|trees| is_of(span, trees))?;
-            let is_proven = root.is_none_or(|root| Position::proven(&trees, root).is_some());
-            let read = TreesRead { kept: Some(kept(&object)), findings: Vec::new(), trees: Some(trees) };
-            is_proven.then(|| Arc::new(read))
-        };
-        versions.into_iter().filter_map(read).collect()
-    }
 }
 
-fn is_of(span: &Span, trees: &Trees) -> bool {
+/// Whether a trees file is about this span.
+pub(crate) fn is_of(span: &Span, trees: &Trees) -> bool {
     (trees.first_seq, trees.size) == (span.first, span.end)
 }

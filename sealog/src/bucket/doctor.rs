@@ -8,7 +8,7 @@ use schemas::{Layout, Micros, Place};
 use store::s3::{self, S3};
 use store::{Entry, Kind, Listing, Store};
 
-use super::fit::{Wrong, explain, in_words, wrong_with};
+use super::fit::{Wrong, explain, in_words, more_by_default, wrong_with};
 use super::{open_for, probe};
 use crate::config::{Bucket, Encryption};
 use crate::doctor::Findings;
@@ -89,6 +89,9 @@ fn look_at_promises(findings: &mut Findings, bucket: &Bucket, promises: &s3::Buc
             in_words(default),
             in_words(bucket.retention)
         ));
+    }
+    if let Some(more) = more_by_default(bucket, promises.default_retention) {
+        findings.note(more);
     }
     wrong.iter().for_each(|wrong| findings.wrong(format_args!("the bucket {}: {wrong}", bucket.name)));
     match promises.public_access_blocked {

@@ -84,6 +84,24 @@ pub fn wrong_with(bucket: &s3::Bucket, wanted: Retention) -> Vec<Wrong> {
     wrong
 }
 
+/// What is to be known where the bucket does more by itself than is configured: what is archived is then found to have
+/// too little, by whoever holds it against the default.
+pub fn more_by_default(bucket: &Bucket, default: Option<Retention>) -> Option<String> {
+    let default = default.filter(|is| {
+        is.period > bucket.retention.period
+            || (is.mode == Mode::Compliance && bucket.retention.mode == Mode::Governance)
+    })?;
+    Some(format!(
+        "the bucket {} locks by default with {}, what is archived is locked with {}: `sealog verify` and `locks` hold it \
+         against the default, unless they are told --locked {}:{}s",
+        bucket.name,
+        in_words(default),
+        in_words(bucket.retention),
+        mode_name(bucket.retention.mode),
+        bucket.retention.period.as_secs()
+    ))
+}
+
 /// What the bucket promises. None: it did not answer within `patience`, and may later. Err: there is none, or this
 /// identity may not look at it.
 pub fn look(bucket: &Bucket, patience: Duration) -> Result<Option<s3::Bucket>> {

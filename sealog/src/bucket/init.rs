@@ -8,7 +8,7 @@ use schemas::Micros;
 use store::s3::{self, S3};
 use store::{Kind, Mode};
 
-use super::fit::{Wrong, explain, in_words, refuse, wrong_with};
+use super::fit::{Wrong, explain, in_words, more_by_default, refuse, wrong_with};
 use super::open_for;
 use crate::config::Bucket;
 
@@ -33,6 +33,9 @@ pub fn init(bucket: &Bucket, consent: bool) -> Result<bool> {
             "bucket {}: the server does not say who may read it: see that no policy makes it public",
             bucket.name
         );
+    }
+    if let Some(more) = more_by_default(bucket, promises.default_retention) {
+        println!("{more}");
     }
     println!("{}", what_it_means(bucket, SystemClock.wall()));
     Ok(changed)

@@ -103,14 +103,17 @@ const LOOK_AGAIN_AFAR: Duration = Duration::from_secs(5);
 pub fn run(cat: Cat) -> Result<ExitCode> {
     let place = Place::of(&cat.archive, &cat.at)?;
     let store = place.open()?;
-    let look_again = if place.reading().is_remote { LOOK_AGAIN_AFAR } else { LOOK_AGAIN };
+    let reading = place.reading();
+    let look_again = if reading.is_remote { LOOK_AGAIN_AFAR } else { LOOK_AGAIN };
+    // For a few events not much is read in advance.
+    let ahead = if cat.limit.is_some() { reading.ahead.with_threads(2) } else { reading.ahead };
     let stop = Stop::new();
     if cat.follow {
         let (mut signals, stop) = (Signals::new([SIGINT, SIGTERM])?, stop.clone());
         thread::spawn(move || signals.forever().take(1).for_each(|_| stop.set()));
     }
     let mut lines = Lines::to(io::stdout().lock(), &cat);
-    let ended = print(store.as_ref(), &cat, &mut lines, (&stop, look_again), stdout_is_closed);
+    let ended = print(store.as_ref(), &ahead, &cat, &mut lines, (&stop, look_again), stdout_is_closed);
     match ended.and_then(|()| Ok(lines.flush()?)) {
         Err(error) if is_broken_pipe(&error) => Ok(ExitCode::SUCCESS),
         ended => ended.map(|()| ExitCode::SUCCESS),
@@ -121,14 +124,13 @@ pub fn run(cat: Cat) -> Result<ExitCode> {
 /// nobody reads.
 fn print<W: io::Write>(
     store: &dyn Store,
+    ahead: &Ahead,
     cat: &Cat,
     lines: &mut Lines<W>,
     (stop, look_again): (&Stop, Duration),
     is_closed: impl Fn() -> bool,
 ) -> Result<()> {
     let mut chains: Vec<ChainReader> = Vec::new();
-    // For a few events not much is read in advance.
-    let ahead = if cat.limit.is_some() { Ahead::default().with_threads(2) } else { Ahead::default() };
     loop {
         for origin in verifier::origins(store).with_context(|| cat.archive.clone())? {
             if is_wanted(&origin, cat.chain.as_deref())
@@ -143,7 +145,7 @@ fn print<W: io::Write>(
             _ => {}
         }
         for chain in &mut chains {
-            chain.print_new(store, &ahead, lines)?;
+            chain.print_new(store, ahead, lines)?;
             if lines.is_done() {
                 return Ok(());
             }

@@ -20,7 +20,7 @@ use crate::archive::{AtS3, Place};
 use crate::config::period;
 use longer::{Least, Longer};
 use print::Printer;
-use walk::{Rules, walk};
+use walk::{Rules, pages, walk};
 
 /// See what holds each object of an archive in its place, version by version, and lock it for longer.
 ///
@@ -133,7 +133,8 @@ fn look(args: &Locks, asked: &Asked) -> Result<u64> {
     );
     let rules = Rules { promise: None, now: SystemClock.wall(), longer: None };
     let mut printer = Printer::new(BufWriter::new(io::stdout().lock()), args.json, args.findings);
-    let walked = walk(&*asked.place.open()?, &rules, |found| Ok(printer.line(found, false)?));
+    let store = asked.place.open()?;
+    let walked = walk(&*store, &|take| pages(&*store, take), &rules, |found| Ok(printer.line(found, false)?));
     let summary = printer.end(walked.is_ok(), None)?;
     walked.map(|()| summary.count_of_findings())
 }
@@ -156,7 +157,7 @@ fn look_at_bucket(args: &Locks, asked: &Asked, store: &S3) -> Result<u64> {
     let rules = Rules { promise, now: SystemClock.wall(), longer };
     let mut printer = Printer::new(BufWriter::new(io::stdout().lock()), args.json, args.findings);
     let mut sees_locks = false;
-    let walked = walk(store, &rules, |found| {
+    let walked = walk(store, &|take| store.each_version("", take), &rules, |found| {
         // What is hidden from us would read as if it were not there, of every object.
         if !sees_locks && !found.kept.delete_marker && found.kept.lock.is_none() {
             if !store.may_see_lock(found.key, &found.kept.version)? {
@@ -169,7 +170,11 @@ fn look_at_bucket(args: &Locks, asked: &Asked, store: &S3) -> Result<u64> {
         Ok(printer.line(found, args.yes)?)
     });
     let summary = printer.end(walked.is_ok(), promise)?;
-    walked.map(|()| summary.count_of_findings())
+    walked?;
+    if summary.keys == 0 {
+        bail!("{}: nothing is there: is this the archive's root?", args.archive);
+    }
+    Ok(summary.count_of_findings())
 }
 
 /// What the bucket promises by itself.

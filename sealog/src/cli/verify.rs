@@ -123,7 +123,9 @@ fn options(args: &Verify, place: &Place) -> Result<Options> {
 fn promise(args: &Verify, place: &Place) -> Result<Option<Promise>> {
     let Some(bucket) = place.bucket()? else { return Ok(None) };
     if !may_see_locks(&bucket)? {
-        said_note("these credentials may not see locks: give them s3:GetObjectRetention, as deploy/iam/auditor.json does");
+        said_note(
+            "these credentials may not see locks: give them s3:GetObjectRetention, as deploy/iam/auditor.json does",
+        );
         return Ok(Some(Promise::Unseen));
     }
     if let Some(told) = args.locked {

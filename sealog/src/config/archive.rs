@@ -56,6 +56,18 @@ impl Bucket {
         }
         words
     }
+
+    /// What `verify` and `locks` are told besides, where what is configured is less than the bucket's default can be,
+    /// which is in whole days: they hold an archive against that default.
+    pub fn promise_for_readers(&self) -> String {
+        match self.retention.period.as_secs() {
+            seconds if seconds.is_multiple_of(86_400) => String::new(),
+            seconds => {
+                let mode = if self.retention.mode == Mode::Compliance { "compliance" } else { "governance" };
+                format!(" --locked {mode}:{seconds}s")
+            }
+        }
+    }
 }
 
 /// How objects are encrypted at rest.

@@ -100,7 +100,10 @@ fn a_bucket_is_read_with_its_retention() {
     assert_eq!(plain.to_string(), "s3://acme-audit/prod");
     let years = std::time::Duration::from_secs(7 * 365 * 86_400);
     assert_eq!(plain.retention, store::Retention { mode: store::Mode::Compliance, period: years });
-    assert_eq!((plain.endpoint, plain.path_style, plain.encryption), (None, false, Encryption::Bucket));
+    assert_eq!(
+        (plain.endpoint.clone(), plain.path_style, plain.encryption.clone()),
+        (None, false, Encryption::Bucket)
+    );
 
     let own =
         bucket("endpoint = \"https://s3.acme.example:9000/\"\nencryption = \"kms:audit\"\nca = \"ca.pem\"\n");
@@ -118,6 +121,8 @@ fn a_bucket_is_read_with_its_retention() {
     ];
     let Archive::S3(by_env) = read("", &env).unwrap().archive else { panic!() };
     assert_eq!(by_env.retention.mode, store::Mode::Governance);
+    assert_eq!(by_env.promise_for_readers(), " --locked governance:1s");
+    assert_eq!(plain.promise_for_readers(), "", "the bucket's default says it");
     assert!(by_env.path_style && by_env.retention.period.as_secs() == 1);
 }
 

@@ -66,11 +66,14 @@ pub fn archive(config: &Config) -> Result<(Arc<dyn Store>, String)> {
     }
 }
 
-/// The archive as `verify` and `cat` are told.
-pub fn archive_for_readers(config: &Config, place: &str) -> String {
+/// The archive as `verify` is told, and as `cat` is.
+pub fn archive_for_readers(config: &Config, place: &str) -> [String; 2] {
     match &config.archive {
-        Archive::Directory(_) => place.to_owned(),
-        Archive::S3(bucket) => bucket.for_readers(),
+        Archive::Directory(_) => [place.to_owned(), place.to_owned()],
+        Archive::S3(bucket) => {
+            let there = bucket.for_readers();
+            [there.clone() + &bucket.promise_for_readers(), there]
+        }
     }
 }
 

@@ -76,8 +76,8 @@ pub fn up(config: &Config) -> Result<ExitCode> {
 struct Place {
     origin: String,
     archive: String,
-    /// The same, as a reader is told.
-    for_readers: String,
+    /// The same, as `verify` and `cat` are told.
+    for_readers: [String; 2],
     key: PathBuf,
     key_is_new: bool,
     chains_are_new: bool,
@@ -117,7 +117,7 @@ fn greeting(url: &str, chains: u32, place: &Place, between: &str) -> String {
     let more = if chains > 1 { format!(" to {}", chains - 1) } else { String::new() };
     let new_chains = if place.chains_are_new { " (new)" } else { "" };
     let new_key = if place.key_is_new { " (new: keep a copy, it cannot be made again)" } else { "" };
-    let Place { archive, for_readers, origin, .. } = place;
+    let Place { archive, for_readers: [to_verify, to_cat], origin, .. } = place;
     let key = place.key.display();
     format!(
         "Sealog {version} is up.
@@ -129,8 +129,8 @@ fn greeting(url: &str, chains: u32, place: &Place, between: &str) -> String {
 
 Try:
   curl {url}/v1/events -H 'content-type: application/json' -d '{{\"action\":\"user.login\",\"actor\":\"alice\"}}'
-  {program} verify {for_readers}        # {when} later
-  {program} cat {for_readers} --where action=user.login
+  {program} verify {to_verify}        # {when} later
+  {program} cat {to_cat} --where action=user.login
 Stop with Ctrl-C: what was acknowledged is sealed and archived first.",
         version = env!("CARGO_PKG_VERSION"),
         vkey = place.vkey,

@@ -26,6 +26,9 @@ pub(super) enum What {
     Odd,
 }
 
+/// No link of a name is longer: a page that somebody made up must not take for ever.
+const MAX_TAG_BYTES: usize = 4_096;
+
 /// How the pages begin that are known to list a folder.
 const TITLES: [&str; 2] = ["index of ", "directory listing for "];
 
@@ -80,16 +83,22 @@ fn html(folder: &str, text: &str) -> Result<Vec<Found>, String> {
     }
     let mut found = Vec::new();
     for (at, _) in lower.match_indices("<a ") {
-        let Some(end) = lower[at..].find('>') else { continue };
-        let Some(link) = href(&text[at + 2..at + end]) else { continue };
-        let behind = text[at + end..].split('\n').next().unwrap_or_default();
-        let said =
-            behind.split_once("</a>").or_else(|| behind.split_once("</A>")).map_or("", |(_, said)| said);
+        let tag = beginning(&text[at + 2..], MAX_TAG_BYTES);
+        let Some(end) = tag.find('>') else { continue };
+        let Some(link) = href(&tag[..end]) else { continue };
+        let behind = beginning(&text[at + 2 + end..], MAX_TAG_BYTES).split('\n').next().unwrap_or_default();
+        let said = behind.split_once("</a>").map_or("", |(_, said)| said);
         if let Some((name, what)) = inside(folder, &unescaped(link)) {
             found.push(Found { name, what, size_bytes: nginx_size(said), modified: Micros(0) });
         }
     }
     Ok(found)
+}
+
+/// At most so many bytes of a text, in whole characters.
+fn beginning(text: &str, max_bytes: usize) -> &str {
+    let end = (0..=max_bytes.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
+    &text[..end.unwrap_or(0)]
 }
 
 /// What stands behind `href=` in a tag.
@@ -169,6 +178,9 @@ fn digit(hex: u8) -> u8 {
     char::from(hex).to_digit(16).unwrap_or_default() as u8
 }
 
+/// `&#x10ffff;` is the longest way to write a character.
+const MAX_ESCAPE_BYTES: usize = 10;
+
 /// HTML's ways to write a character, as far as links need them.
 fn unescaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -176,7 +188,8 @@ fn unescaped(text: &str) -> String {
     while let Some(at) = rest.find('&') {
         out.push_str(&rest[..at]);
         rest = &rest[at..];
-        let escape = rest.split_once(';').and_then(|(name, behind)| Some((character(&name[1..])?, behind)));
+        let name = beginning(rest, MAX_ESCAPE_BYTES).split_once(';').map(|(name, _)| name);
+        let escape = name.and_then(|name| Some((character(&name[1..])?, &rest[name.len() + 1..])));
         match escape {
             Some((character, behind)) => {
                 out.push(character);
@@ -324,6 +337,14 @@ mod tests {
         assert_eq!(link("%2e%2e/"), odd("%2e%2e"));
         assert_eq!(link("%ff"), odd("\u{fffd}ff"));
         assert_eq!(link("a%00"), odd("a\0"));
+    }
+
+    #[test]
+    fn a_page_that_was_made_up_to_take_long_does_not() {
+        for part in ["<a ", "<a href=\"&", "<a href=\"x\">", "&", "<a href=\"é", "<a href='&#x110000;'>"] {
+            let made_up = page(&part.repeat((1 << 20) / part.len()));
+            assert!(parse("/", made_up.as_bytes()).unwrap().len() <= 1 << 20, "{part}");
+        }
     }
 
     #[test]

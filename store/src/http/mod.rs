@@ -17,6 +17,7 @@ mod client;
 mod date;
 mod get;
 mod index;
+mod url;
 mod walk;
 
 use std::ops::Range;

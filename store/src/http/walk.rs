@@ -46,9 +46,11 @@ impl Http {
         }
         let Some(names) = self.names(&base)? else {
             return match base.is_empty() {
-                true => {
-                    Err(Error::new(Kind::Missing, "", "there is no such folder on the server: check the URL"))
-                }
+                true => Err(Error::new(
+                    Kind::Missing,
+                    "/",
+                    "there is no such folder on the server: check the URL",
+                )),
                 false => Ok(page),
             };
         };

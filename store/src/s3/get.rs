@@ -56,8 +56,13 @@ impl S3 {
         // versitygw does not say it here.
         if object.lock.is_none() {
             let version = Some(object.version.0.as_str());
-            let lock = self.lock_of(&Asked { version, ..asked });
+            let asked = Asked { version, ..asked };
+            let lock = self.lock_of(&asked);
             object.lock = lock.map_err(|fault| fault.into_error(key, "reading the lock"))?;
+            if object.lock.is_some() {
+                let hold = self.is_held(&asked);
+                object.is_held = hold.map_err(|fault| fault.into_error(key, "reading the legal hold"))?;
+            }
         }
         Ok(object)
     }
@@ -107,6 +112,23 @@ impl S3 {
         match self.ask_for_lock(asked) {
             Err(fault) if fault.meaning != Meaning::Again => Ok(None),
             answer => answer,
+        }
+    }
+
+    /// Whether a version is under a legal hold, as far as that is ours to see.
+    fn is_held(&self, asked: &Asked) -> Result<bool, Fault> {
+        let answer = self.ask(0, |time| {
+            let request =
+                self.client.get_object_legal_hold().bucket(&self.options.bucket).key(asked.full_key);
+            within(time, request.set_version_id(asked.version.map(str::to_owned)).send())
+        });
+        match answer {
+            Ok(answer) => {
+                let status = answer.legal_hold().and_then(|hold| hold.status());
+                Ok(status == Some(&ObjectLockLegalHoldStatus::On))
+            }
+            Err(fault) if fault.meaning == Meaning::Again => Err(fault),
+            Err(_) => Ok(false),
         }
     }
 

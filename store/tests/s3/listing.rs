@@ -40,6 +40,14 @@ pub fn all_of_1_100_versions_of_a_key_come_on_one_page(site: &Site) {
     let rest = store.list("", "checkpoint", Listing::Versions(3)).unwrap();
     let keys: Vec<_> = rest.entries.iter().map(|entry| entry.key.as_str()).collect();
     assert_eq!((keys.as_slice(), rest.more), (["checkpoint.d/0", "z"].as_slice(), false));
+    let mut parts = Vec::new();
+    let take = |part: Vec<store::Entry>| -> store::Result<()> {
+        assert!(part.len() <= 1_000);
+        parts.extend(part);
+        Ok(())
+    };
+    store.each_version("", take).unwrap();
+    assert_eq!(parts, store.list("", "", Listing::Versions(10_000)).unwrap().entries);
     let newest = store.list("", "a", Listing::Newest(10)).unwrap().entries;
     let keys: Vec<_> = newest.iter().map(|entry| entry.key.as_str()).collect();
     assert_eq!(keys, ["checkpoinT", "checkpoint.d/0", "z"]);

@@ -90,6 +90,20 @@ pub fn nobody_can_delete_shorten_or_downgrade_what_is_locked(site: &Site) {
     assert_eq!(kind(store.get("segments/0", Some(&version), None, 100)), Kind::Missing);
 }
 
+/// Of the newest version, and of one that another lies over.
+pub fn a_legal_hold_is_seen(site: &Site) {
+    let options = site.options();
+    let root = Intruder::as_root(&site.server, &options.bucket);
+    let store = site.store(options);
+    let version = store.put_new("segments/0", b"evidence", Keep::Evidence).unwrap();
+    let is_held = |version| store.get("segments/0", Some(version), Some(0..0), 0).unwrap().is_held;
+    assert!(!is_held(&version));
+    root.hold("segments/0", &version);
+    assert!(is_held(&version));
+    let junk = root.lay_over("segments/0", b"junk");
+    assert!(is_held(&version) && !is_held(&junk));
+}
+
 /// It is what a read returns then; the list of versions shows both, and ours is where it was.
 pub fn junk_laid_over_an_object_does_not_replace_it(site: &Site) {
     let options = site.options();

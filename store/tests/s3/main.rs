@@ -198,6 +198,7 @@ on_both_servers! {
     }
     locks {
         each_object_is_locked_and_says_so,
+        a_legal_hold_is_seen,
         nobody_can_delete_shorten_or_downgrade_what_is_locked,
         junk_laid_over_an_object_does_not_replace_it,
         a_delete_marker_hides_an_object_and_takes_nothing_away,

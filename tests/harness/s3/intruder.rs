@@ -10,7 +10,9 @@ use aws_sdk_s3::config::{BehaviorVersion, Credentials as Keys, Region};
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
 use aws_sdk_s3::primitives::{ByteStream, DateTime};
-use aws_sdk_s3::types::{ObjectLockRetention, ObjectLockRetentionMode};
+use aws_sdk_s3::types::{
+    ObjectLockLegalHold, ObjectLockLegalHoldStatus, ObjectLockRetention, ObjectLockRetentionMode,
+};
 use schemas::Micros;
 use store::s3::Credentials;
 use store::{Mode, Version};
@@ -86,6 +88,14 @@ impl Intruder {
         let request = self.client.put_object_retention().bucket(&self.bucket).key(key).version_id(&version.0);
         let request = request.retention(ObjectLockRetention::builder().build());
         self.run(request.bypass_governance_retention(true).send()).map(drop)
+    }
+
+    /// Puts a legal hold on a version.
+    pub fn hold(&self, key: &str, version: &Version) {
+        let hold = ObjectLockLegalHold::builder().status(ObjectLockLegalHoldStatus::On).build();
+        let request =
+            self.client.put_object_legal_hold().bucket(&self.bucket).key(key).version_id(&version.0);
+        self.run(request.legal_hold(hold).send()).unwrap();
     }
 
     /// Lays a version over whatever is there.

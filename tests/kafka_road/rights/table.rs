@@ -135,7 +135,7 @@ fn kebab(name: &str) -> String {
 
 /// The rows of the table below "## Rights" of the page.
 pub fn rows_of(page: &str) -> Vec<(String, String, Vec<String>)> {
-    let section = page.split("\n## Rights\n").nth(1).unwrap().split("\n## ").next().unwrap();
+    let section = page.split("\n## Rights on Kafka\n").nth(1).unwrap().split("\n## ").next().unwrap();
     let rows = section.lines().filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |"));
     let rows = rows.skip(1).map(|row| row.split(" | ").map(str::to_owned).collect::<Vec<_>>());
     rows.map(|cells| {

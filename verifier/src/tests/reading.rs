@@ -187,6 +187,58 @@ fn a_version_that_cannot_be_read_may_be_the_right_one() {
     }
 }
 
+#[test]
+fn what_is_laid_over_an_object_while_it_is_looked_for_is_seen_through() {
+    let chain = long_chain();
+    let keys = [chain.segment_key(3), chain.trees_key(4), chain.key(&schemas::Place::Checkpoint(30))];
+    for (key, reading) in keys.iter().flat_map(|key| [(key, Reading::default()), (key, from_afar(8))]) {
+        let inner = Memory::locking(Arc::new(SystemClock), store::Mode::Governance, Duration::from_secs(60));
+        crate::testing::store_objects(&chain.objects, &inner).unwrap();
+        let store = LaidMeanwhile { inner, key: key.clone(), has_come: AtomicUsize::new(0) };
+        let report = verify(&store, &read_with(reading));
+        assert_eq!((report.verdict, report.chains[0].events), (Verdict::Unanchored, 300), "{key}: {report}");
+        assert!(store.has_come.load(Ordering::SeqCst) > 0);
+    }
+}
+
+/// Somebody lays junk over a key just before it is first read.
+struct LaidMeanwhile {
+    inner: Memory,
+    key: String,
+    has_come: AtomicUsize,
+}
+
+impl Store for LaidMeanwhile {
+    fn put_new(&self, key: &str, body: &[u8], keep: Keep) -> store::Result<Version> {
+        self.inner.put_new(key, body, keep)
+    }
+
+    fn replace_if(&self, key: &str, tag: Option<&Tag>, body: &[u8], keep: Keep) -> store::Result<Version> {
+        self.inner.replace_if(key, tag, body, keep)
+    }
+
+    fn get(
+        &self,
+        key: &str,
+        version: Option<&Version>,
+        range: Option<Range<u64>>,
+        max_bytes: u64,
+    ) -> store::Result<Object> {
+        if key == self.key && self.has_come.fetch_add(1, Ordering::SeqCst) == 0 {
+            self.inner.lay_over(key, b"junk");
+        }
+        self.inner.get(key, version, range, max_bytes)
+    }
+
+    fn retention(&self) -> Option<Retention> {
+        self.inner.retention()
+    }
+
+    fn list(&self, prefix: &str, after: &str, listing: Listing) -> store::Result<Page> {
+        self.inner.list(prefix, after, listing)
+    }
+}
+
 /// Of one key only the newest version may be read.
 struct LockedUp {
     inner: Memory,

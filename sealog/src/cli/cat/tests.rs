@@ -41,7 +41,7 @@ fn archive() -> Memory {
 fn printed(store: &dyn Store, args: &[&str]) -> Result<Vec<Value>> {
     let (cat, mut out) = (cat(args), Vec::new());
     let mut lines = Lines::to(&mut out, &cat);
-    print(store, &cat, &mut lines, (&Stop::new(), LOOK_AGAIN), || false)?;
+    print(store, &Ahead::default(), &cat, &mut lines, (&Stop::new(), LOOK_AGAIN), || false)?;
     lines.flush()?;
     drop(lines);
     let text = String::from_utf8(out).unwrap();
@@ -97,6 +97,23 @@ fn it_reads_no_segment_before_the_one_it_needs() {
     assert!(format!("{:#}", from("9").unwrap_err()).contains("run `sealog verify`"));
 }
 
+#[test]
+fn what_lies_over_a_segment_or_hides_it_is_seen_through() {
+    let store = archive();
+    let segment = |day: u32, first: u64| format!("{CHAIN_0}/segments/date=2026-11-{day}/{first:020}.avro");
+    let whole = printed(&store, &["--chain", "0"]).unwrap();
+    let other = store.get(&segment(22, 10), None, None, 1 << 20).unwrap().bytes;
+    store.lay_over(&segment(21, 0), b"junk");
+    store.lay_over(&segment(21, 5), &other);
+    store.hide(&segment(22, 10));
+    store.lay_over(&format!("{CHAIN_0}/trees/{:020}.tiles", 10), b"junk");
+    for bounds in [&[][..], &["--from", "3"], &["--from", "2026-11-21T09:30:07Z"], &["--from", "2026-11-22"]] {
+        let lines = printed(&store, &[&["--chain", "0"], bounds].concat()).unwrap();
+        assert!(!lines.is_empty() && whole.ends_with(&lines), "{bounds:?}");
+    }
+    assert_eq!(printed(&store, &["--chain", "0"]).unwrap(), whole);
+}
+
 /// A pipe whose reader has gone.
 struct Closed;
 
@@ -114,11 +131,20 @@ impl Write for Closed {
 fn a_reader_that_goes_away_ends_it_quietly() {
     let cat = cat(&["--follow"]);
     let mut lines = Lines::to(Closed, &cat);
-    let error = print(&archive(), &cat, &mut lines, (&Stop::new(), LOOK_AGAIN), || false).unwrap_err();
+    let error = print(&archive(), &Ahead::default(), &cat, &mut lines, (&Stop::new(), LOOK_AGAIN), || false)
+        .unwrap_err();
     assert!(is_broken_pipe(&error));
     // With nothing to write it is asked for.
     let cat = self::cat(&["--follow", "--where", "id=none"]);
-    print(&archive(), &cat, &mut Lines::to(Closed, &cat), (&Stop::new(), LOOK_AGAIN), || true).unwrap();
+    print(
+        &archive(),
+        &Ahead::default(),
+        &cat,
+        &mut Lines::to(Closed, &cat),
+        (&Stop::new(), LOOK_AGAIN),
+        || true,
+    )
+    .unwrap();
 }
 
 /// What a test reads while it is written.
@@ -142,7 +168,7 @@ fn following_prints_what_comes_and_ends_when_told() {
         let (store, stop, out) = (store.clone(), stop.clone(), out.clone());
         thread::spawn(move || {
             let cat = cat(&["--follow"]);
-            print(&store, &cat, &mut Lines::to(out, &cat), (&stop, LOOK_AGAIN), || false)
+            print(&store, &Ahead::default(), &cat, &mut Lines::to(out, &cat), (&stop, LOOK_AGAIN), || false)
         })
     };
     let until_lines = |count: usize| {

@@ -32,7 +32,7 @@ fn said(store: &Memory, promise: Option<Retention>, longer: Option<Longer<'_>>) 
     let mut out = Vec::new();
     let mut printer = Printer::new(&mut out, true, false);
     let rules = Rules { promise, now: SystemClock.wall(), longer };
-    walk(store, &rules, |found| Ok(printer.line(found, is_done)?)).unwrap();
+    walk(store, &|take| pages(store, take), &rules, |found| Ok(printer.line(found, is_done)?)).unwrap();
     printer.end(true, promise).unwrap();
     let text = String::from_utf8(out).unwrap();
     let mut lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -116,6 +116,41 @@ fn lists_of_many_pages_are_walked_to_their_end() {
     assert_eq!((lines.len(), found(&lines)), (known + 2_600, vec![]));
     assert_eq!(summary["versions"], known + 2_600);
     assert!(lines.is_sorted_by_key(|line| line["key"].as_str().unwrap().to_owned()));
+}
+
+/// A server's answers end where they like.
+#[test]
+fn a_list_that_comes_in_parts_of_any_size_is_judged_as_a_whole() {
+    let store = archive();
+    let (note, hint) = (key("checkpoints/00000000000000000003.note"), key("checkpoint"));
+    (0..3).for_each(|_| drop(store.lay_over(&note, b"junk")));
+    store.hide(&note);
+    store.hide(&hint);
+    (0..3).for_each(|_| drop(store.lay_over(&hint, b"hint")));
+    store.hide(&hint);
+    let rules = Rules { promise: Some(DAY), now: SystemClock.wall(), longer: None };
+    let judged = |size: usize| {
+        let in_parts = |take: &mut dyn FnMut(Vec<store::Entry>) -> Result<()>| {
+            pages(&store, &mut |entries| entries.chunks(size).try_for_each(|part| take(part.to_vec())))
+        };
+        let mut judged = Vec::new();
+        walk(&store, &in_parts, &rules, |found| {
+            judged.push((found.key.to_owned(), found.kept.version.clone(), found.flaws.clone()));
+            Ok(())
+        })
+        .unwrap();
+        judged
+    };
+    let whole = judged(1_000);
+    let of = |key: &str| -> Vec<store::custody::Flaw> {
+        whole.iter().filter(|(of, ..)| of == key).flat_map(|(.., flaws)| flaws.clone()).collect()
+    };
+    use store::custody::Flaw::{Hides, LaidOver, Marker};
+    assert_eq!(of(&note), [Hides, LaidOver, LaidOver, LaidOver]);
+    assert_eq!(of(&hint), [Hides, Marker]);
+    for size in 1..8 {
+        assert_eq!(judged(size), whole, "parts of {size}");
+    }
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The walk over every version in an archive: what holds each in its place, and what is wrong with that. A page of the
+//! The walk over every version in an archive: what holds each in its place, and what is wrong with that. A part of the
 //! list is in memory at a time, and of that a few versions are asked about at once.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -71,62 +71,93 @@ struct Looked {
     longer: Option<Lock>,
 }
 
-/// Calls `each` for every version of every key, in the order of keys, the newest first. Err: something could not be
-/// read, or written; what was said until then holds.
-pub fn walk(
-    store: &dyn Store,
-    rules: &Rules<'_>,
-    mut each: impl FnMut(&Found<'_>) -> Result<()>,
-) -> Result<()> {
+/// What lists every version, in the order of keys and of one key newest first, and gives them on part by part.
+pub type Parts<'a> = &'a dyn Fn(&mut dyn FnMut(Vec<Entry>) -> Result<()>) -> Result<()>;
+
+/// The pages of any store.
+pub fn pages(store: &dyn Store, take: &mut dyn FnMut(Vec<Entry>) -> Result<()>) -> Result<()> {
     let mut after = String::new();
     loop {
         let page = store.list("", &after, Listing::Versions(PAGE))?;
-        let looked = look_at_all(store, rules, &page.entries)?;
-        let mut looked = looked.as_slice();
-        for versions in page.entries.chunk_by(|a, b| a.key == b.key) {
-            let (of_key, rest) = looked.split_at(versions.len());
-            looked = rest;
-            judge_key(rules, versions, of_key, &mut each)?;
-        }
         match page.entries.last() {
             Some(last) if page.more && last.key > after => after.clone_from(&last.key),
-            _ if page.more => bail!("the list of the archive does not go on after {:?}", after),
-            _ => return Ok(()),
+            _ if page.more => bail!("the list of the archive does not go on after {after:?}"),
+            _ => return take(page.entries),
         }
+        take(page.entries)?;
     }
 }
 
-fn judge_key(
+/// Calls `each` for every version of every key, in the order in which they are listed. Err: something could not be read,
+/// or written; what was said until then holds.
+pub fn walk(
+    store: &dyn Store,
+    parts: Parts<'_>,
     rules: &Rules<'_>,
-    versions: &[Entry],
-    looked: &[Looked],
-    each: &mut impl FnMut(&Found<'_>) -> Result<()>,
+    each: impl FnMut(&Found<'_>) -> Result<()>,
 ) -> Result<()> {
-    let Some(key) = versions.first().map(|entry| entry.key.as_str()) else { return Ok(()) };
-    let class = Class::of(key);
-    let kept: Vec<Kept> = looked.iter().map(|looked| looked.kept.clone()).collect();
-    let flaws = match class {
-        Class::Evidence => judge(&kept, Keep::Evidence, rules.promise, rules.now),
-        Class::Hint => judge(&kept, Keep::Hint, rules.promise, rules.now),
-        Class::Reserved | Class::Unknown => Vec::new(),
-    };
-    let mut flaws = flaws.into_iter().peekable();
-    for (nth, (entry, looked)) in versions.iter().zip(looked).enumerate() {
-        let mut of_version = Vec::new();
-        while let Some((_, flaw)) = flaws.next_if(|(of, _)| *of == nth) {
-            of_version.push(flaw);
+    let mut walk = Walk { store, rules, each, open: Vec::new(), begun: String::new() };
+    parts(&mut |entries| walk.take(entries))?;
+    walk.judge_open()
+}
+
+struct Walk<'a, F> {
+    store: &'a dyn Store,
+    rules: &'a Rules<'a>,
+    each: F,
+    /// Versions of one key, which may go on in the next part.
+    open: Vec<(Entry, Looked)>,
+    /// The key of which a part has been judged.
+    begun: String,
+}
+
+impl<F: FnMut(&Found<'_>) -> Result<()>> Walk<'_, F> {
+    fn take(&mut self, entries: Vec<Entry>) -> Result<()> {
+        let looked = look_at_all(self.store, self.rules, &entries)?;
+        for (entry, looked) in entries.into_iter().zip(looked) {
+            if self.open.first().is_some_and(|(open, _)| open.key != entry.key) {
+                self.judge_open()?;
+            }
+            self.open.push((entry, looked));
         }
-        each(&Found {
-            key,
-            class,
-            newest: entry.newest,
-            size_bytes: entry.size_bytes,
-            kept: &looked.kept,
-            longer: looked.longer,
-            flaws: of_version,
-        })?;
+        // What is wrong with a version of evidence, the older ones tell. The hint has one for each minute, for years.
+        match self.open.first().map(|(entry, _)| Class::of(&entry.key)) {
+            None | Some(Class::Evidence) => Ok(()),
+            Some(_) => self.judge_open(),
+        }
     }
-    Ok(())
+
+    fn judge_open(&mut self) -> Result<()> {
+        let versions = std::mem::take(&mut self.open);
+        let Some(key) = versions.first().map(|(entry, _)| entry.key.clone()) else { return Ok(()) };
+        let class = Class::of(&key);
+        let kept: Vec<Kept> = versions.iter().map(|(_, looked)| looked.kept.clone()).collect();
+        let Rules { promise, now, .. } = self.rules;
+        let flaws = match class {
+            Class::Evidence => judge(&kept, Keep::Evidence, *promise, *now),
+            Class::Hint => judge(&kept, Keep::Hint, *promise, *now),
+            Class::Reserved | Class::Unknown => Vec::new(),
+        };
+        let is_first = self.begun != key;
+        let mut flaws = flaws.into_iter().peekable();
+        for (nth, (entry, looked)) in versions.iter().enumerate() {
+            let mut of_version = Vec::new();
+            while let Some((_, flaw)) = flaws.next_if(|(of, _)| *of == nth) {
+                of_version.push(if flaw == Flaw::Hides && !is_first { Flaw::Marker } else { flaw });
+            }
+            (self.each)(&Found {
+                key: &key,
+                class,
+                newest: entry.newest,
+                size_bytes: entry.size_bytes,
+                kept: &looked.kept,
+                longer: looked.longer,
+                flaws: of_version,
+            })?;
+        }
+        self.begun = key;
+        Ok(())
+    }
 }
 
 /// In the order of `entries`. The first error ends it.
