@@ -362,7 +362,10 @@ fn what_cannot_be_reached_is_inconclusive_and_says_why() {
     let blind = site.bucket.with(identity::restricted(&site.bucket.options, &policy));
     let (code, unseen) = report(&blind.place(), &blind.env(), &[]);
     assert_eq!((code, &unseen["custody"]["promised_by"]), (3, &Value::from("unseen")), "{unseen}");
-    assert_eq!(unseen["chains"][0]["verdict"], "intact but unanchored", "the evidence is checked all the same");
+    assert_eq!(
+        unseen["chains"][0]["verdict"], "intact but unanchored",
+        "the evidence is checked all the same"
+    );
     // Above the root.
     let mut above = site.bucket.clone();
     above.options.prefix = "evidence/acme.example".to_owned();

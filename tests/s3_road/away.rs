@@ -68,13 +68,12 @@ impl Site {
         let ids: Vec<String> = (0..BACKLOG).map(|n| format!("large-{n:04}")).collect();
         let text = "x".repeat(LARGE_BYTES);
         let event = |id: &String| format!("{{\"id\":\"{id}\",\"action\":\"a\",\"note\":\"{text}\"}}");
+        let sealed = || self.chainer.total("sealog_chainer_bytes_total");
+        let all = sealed() + (BACKLOG * LARGE_BYTES) as f64;
         for (nth, some) in ids.chunks(50).enumerate() {
             self.deployment.produce(&self.deployment.raw[0], nth as u32 % PARTITIONS, some.iter().map(event));
         }
-        let sealed = |up: &Up| up.total("sealog_chainer_bytes_total");
-        let before = sealed(&self.chainer);
-        let all = (BACKLOG * LARGE_BYTES) as f64;
-        wait_for("the backlog is sealed", 120, || (sealed(&self.chainer) - before >= all).then_some(()));
+        wait_for("the backlog is sealed", 120, || (sealed() >= all).then_some(()));
         ids
     }
 

@@ -79,7 +79,13 @@ fn whole(answer: Response<Body>, range: Option<Range<u64>>, max_bytes: u64) -> R
         return Err(too_large(bytes.len() as u64, max_bytes));
     }
     let size_bytes = match length {
-        Some(length) if skipped + bytes.len() as u64 == end => length,
+        Some(length) if skipped + bytes.len() as u64 == end => {
+            // Only when its end was seen is the connection good for the next one.
+            if end == length {
+                reader.read(&mut [0]).map_err(cut)?;
+            }
+            length
+        }
         Some(_) => return Err(Fault::Again("the answer was cut".to_owned())),
         // It ends where it ends.
         None => skipped + bytes.len() as u64 + io::copy(&mut reader, &mut io::sink()).map_err(cut)?,

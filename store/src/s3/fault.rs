@@ -6,6 +6,7 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::RequestId;
+use aws_smithy_runtime_api::http::HttpError;
 
 use crate::{Error, Kind};
 
@@ -110,10 +111,10 @@ where
             }
             // Cut, or no answer of S3.
             _ => match chain(&error) {
-                (said, true) => {
-                    Fault { meaning: Meaning::Refused, code: NO_CREDENTIALS.into(), said, tries: 1 }
+                (said, Some(code)) => {
+                    Fault { meaning: Meaning::Refused, code: code.to_owned(), said, tries: 1 }
                 }
-                (said, false) => Fault::again(said),
+                (said, None) => Fault::again(said),
             },
         }
     }
@@ -122,22 +123,30 @@ where
 /// Stands where S3 has no word: the request was never sent.
 const NO_CREDENTIALS: &str = "CredentialsNotLoaded";
 
-/// The error and all below it as one line, and whether it is that there are no credentials, and will be none.
-fn chain(error: &(dyn StdError + 'static)) -> (String, bool) {
+/// Stands where the client has no word: an answer came, and its head cannot be read. Whoever may put can make it so for
+/// good, by what GET is to say of his object.
+const UNREADABLE_HEAD: &str = "UnreadableHead";
+
+/// The error and all below it as one line, and what it is called if it is for good.
+fn chain(error: &(dyn StdError + 'static)) -> (String, Option<&'static str>) {
     let mut said: Vec<String> = Vec::new();
-    let (mut next, mut is_for_good) = (Some(error), false);
+    let (mut next, mut for_good) = (Some(error), None);
     while let Some(error) = next {
-        is_for_good |= matches!(
-            error.downcast_ref(),
-            Some(CredentialsError::CredentialsNotLoaded(_) | CredentialsError::InvalidConfiguration(_))
-        );
+        if let Some(CredentialsError::CredentialsNotLoaded(_) | CredentialsError::InvalidConfiguration(_)) =
+            error.downcast_ref()
+        {
+            for_good = Some(NO_CREDENTIALS);
+        }
+        if error.is::<HttpError>() {
+            for_good = Some(UNREADABLE_HEAD);
+        }
         let text = error.to_string();
         if said.last() != Some(&text) {
             said.push(text);
         }
         next = error.source();
     }
-    (said.join(": "), is_for_good)
+    (said.join(": "), for_good)
 }
 
 /// By the code where S3 gives one, for a HEAD has none; then by the status. What is unknown is to be tried again if the
@@ -156,6 +165,8 @@ fn meaning(status: u16, code: &str) -> Meaning {
             return Meaning::Again;
         }
         "SlowDown" | "SlowDownRead" | "SlowDownWrite" | "TooManyRequests" => return Meaning::Again,
+        // KMS says it so, with the status of what is wrong for good.
+        "Throttling" | "ThrottlingException" => return Meaning::Again,
         "NotImplemented" | "MethodNotImplemented" => return Meaning::Unknown,
         _ if code.starts_with("NoSuch") && code.ends_with("Configuration") => return Meaning::Unknown,
         "ObjectLockConfigurationNotFoundError" => return Meaning::Unknown,
@@ -181,6 +192,9 @@ fn advice(code: &str, meaning: Meaning) -> &'static str {
     match code {
         NO_CREDENTIALS => {
             "no credentials were found: set them in the environment, a profile, or give the machine a role"
+        }
+        UNREADABLE_HEAD => {
+            "what its answer says of the object is not text: nobody who stores evidence writes that, see who may put there"
         }
         "InvalidAccessKeyId" | "SignatureDoesNotMatch" | "InvalidToken" | "InvalidClientTokenId" => {
             "the server does not know these credentials: check the access key and its secret"

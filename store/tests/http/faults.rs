@@ -53,6 +53,18 @@ fn a_server_without_ranges_is_cut_here() {
 }
 
 #[test]
+fn one_connection_serves_one_request_after_the_other() {
+    let (_folder, server, store) = serving(&[("a/b", b"four")]);
+    for _ in 0..5 {
+        assert_eq!(store.get("a/b", None, None, 10).unwrap().bytes, b"four");
+        assert_eq!(store.get("a/b", None, Some(1..3), 10).unwrap().bytes, b"ou");
+        assert_eq!(store.get("a/b", None, Some(4..9), 10).unwrap().size_bytes, 4);
+        assert_eq!(keys(&store, "a/", ""), ["a/b"]);
+    }
+    assert_eq!(server.connections(), 1);
+}
+
+#[test]
 fn what_may_work_later_is_asked_again_and_that_has_an_end() {
     let (_folder, server, store) = serving(&[("a/b", b"four")]);
     for status in [429, 500, 503] {

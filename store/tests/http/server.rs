@@ -7,7 +7,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::UNIX_EPOCH;
@@ -50,6 +50,7 @@ struct Shared {
     without_ranges: AtomicBool,
     instead: Mutex<BTreeMap<String, Instead>>,
     asked: Mutex<Vec<String>>,
+    connections: AtomicUsize,
 }
 
 impl Server {
@@ -64,6 +65,7 @@ impl Server {
             without_ranges: AtomicBool::new(false),
             instead: Mutex::default(),
             asked: Mutex::default(),
+            connections: AtomicUsize::new(0),
         });
         let serving = shared.clone();
         thread::spawn(move || {
@@ -71,6 +73,7 @@ impl Server {
                 if serving.has_ended.load(Ordering::SeqCst) {
                     return;
                 }
+                serving.connections.fetch_add(1, Ordering::SeqCst);
                 let (stream, shared) = (stream.unwrap(), serving.clone());
                 thread::spawn(move || shared.serve(&stream));
             }
@@ -86,6 +89,11 @@ impl Server {
     /// From now on whole objects are sent.
     pub fn give_no_ranges(&self) {
         self.shared.without_ranges.store(true, Ordering::SeqCst);
+    }
+
+    /// How many connections there were.
+    pub fn connections(&self) -> usize {
+        self.shared.connections.load(Ordering::SeqCst)
     }
 
     /// What was asked for so far, below the folder.

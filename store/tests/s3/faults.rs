@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use runtime::{Clock, Deadline, ManualClock, SystemClock};
 use store::s3::{Credentials, Options, S3, Timeouts};
+use store::versions::fitting;
 use store::{Keep, Kind, Listing, Object, Store};
 
 use super::proxy::{Act, Proxy};
@@ -33,7 +34,7 @@ fn versions(store: &S3, key: &str) -> usize {
     store.list(key, "", Listing::Versions(100)).unwrap().entries.len()
 }
 
-const PASSING: [Act; 12] = [
+const PASSING: [Act; 14] = [
     Act::Refuse(429, "TooManyRequests"),
     Act::Refuse(500, "InternalError"),
     Act::Refuse(502, ""),
@@ -41,6 +42,8 @@ const PASSING: [Act; 12] = [
     Act::Refuse(503, "ServiceUnavailable"),
     Act::Refuse(507, "XMinioStorageFull"),
     Act::Refuse(400, "RequestTimeout"),
+    Act::Refuse(400, "Throttling"),
+    Act::Refuse(400, "ThrottlingException"),
     Act::Refuse(403, "RequestTimeTooSkewed"),
     Act::Refuse(409, "ConditionalRequestConflict"),
     Act::Refuse(409, "OperationAborted"),
@@ -136,6 +139,25 @@ pub fn what_cannot_work_is_not_asked_again(site: &Site) {
         assert!(expected == Kind::Exists || error.to_string().contains(code), "{error}");
     }
     assert_eq!(versions(&store, ""), 0);
+}
+
+/// Such an answer comes every time: it is no outage, and what lies below is found.
+pub fn junk_whose_headers_are_no_text_is_passed_over(site: &Site) {
+    let (proxy, store) = behind_a_proxy(site);
+    let first = store.put_new("checkpoint", b"right", Keep::Evidence).unwrap();
+    let tag = store.get("checkpoint", None, None, 10).unwrap().tag;
+    store.replace_if("checkpoint", Some(&tag), b"junk", Keep::Evidence).unwrap();
+    for range in [None, Some(0..0)] {
+        proxy.plan(&[Act::Garble]);
+        let error = store.get("checkpoint", None, range, 10).unwrap_err();
+        assert_eq!((error.kind(), proxy.seen().len()), (Kind::Refused, 1), "{error}");
+        assert!(error.to_string().contains("not text"), "{error}");
+    }
+    // The newest, the list, and the newest once more.
+    proxy.plan(&[Act::Garble, Act::Pass, Act::Garble]);
+    let right = |object: &Object| (object.bytes == b"right").then_some(());
+    let (found, ()) = fitting(&store, "checkpoint", 10, right).unwrap().unwrap();
+    assert_eq!(found.version, first);
 }
 
 /// Never in parts, and with nothing behind the body that a server might not look at.

@@ -181,6 +181,7 @@ on_both_servers! {
         an_answer_that_was_cut_is_asked_for_again,
         asking_again_has_an_end,
         what_cannot_work_is_not_asked_again,
+        junk_whose_headers_are_no_text_is_passed_over,
         a_write_is_one_plain_request_with_its_sum,
         a_server_with_too_much_to_do_is_waited_for,
         a_server_that_is_held_up_is_away_and_the_object_is_there_once,

@@ -23,6 +23,8 @@ pub enum Act {
     CutAfter,
     /// The connection ends in the middle of the answer's body.
     CutWithin,
+    /// It gets its answer, and in its head is a header that is not UTF-8: as of an object that was put with one.
+    Garble,
     /// It is not answered for as long as the one who asks keeps the connection.
     Hang,
 }
@@ -137,7 +139,7 @@ impl Inner {
                      Connection: close\r\n\r\n{xml}"
                 )
             }
-            Act::Pass | Act::CutAfter | Act::CutWithin => {
+            Act::Pass | Act::CutAfter | Act::CutWithin | Act::Garble => {
                 if !(self.watchman)(&head, None) {
                     return Ok(());
                 }
@@ -150,7 +152,14 @@ impl Inner {
                     Act::CutWithin => &answer[..answer.len() / 2],
                     _ => &answer,
                 };
-                client.write_all(answer_head.as_bytes())?;
+                if let Act::Garble = act {
+                    let (status, rest) = answer_head.split_once("\r\n").unwrap();
+                    write!(client, "{status}\r\nContent-Disposition: x")?;
+                    client.write_all(b"\xff\r\n")?;
+                    client.write_all(rest.as_bytes())?;
+                } else {
+                    client.write_all(answer_head.as_bytes())?;
+                }
                 client.write_all(answer)
             }
         }

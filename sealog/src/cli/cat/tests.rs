@@ -107,7 +107,8 @@ fn what_lies_over_a_segment_or_hides_it_is_seen_through() {
     store.lay_over(&segment(21, 5), &other);
     store.hide(&segment(22, 10));
     store.lay_over(&format!("{CHAIN_0}/trees/{:020}.tiles", 10), b"junk");
-    for bounds in [&[][..], &["--from", "3"], &["--from", "2026-11-21T09:30:07Z"], &["--from", "2026-11-22"]] {
+    for bounds in [&[][..], &["--from", "3"], &["--from", "2026-11-21T09:30:07Z"], &["--from", "2026-11-22"]]
+    {
         let lines = printed(&store, &[&["--chain", "0"], bounds].concat()).unwrap();
         assert!(!lines.is_empty() && whole.ends_with(&lines), "{bounds:?}");
     }
