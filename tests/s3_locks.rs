@@ -142,6 +142,36 @@ fn evidence_is_locked_for_longer_with_consent_and_never_for_less(make: Make) {
     assert!(held.status.success(), "{}", all(&held));
 }
 
+/// A folder as a console makes one, and evidence that this identity may not read.
+#[test]
+fn one_odd_object_ends_no_walk() {
+    let Some(site) = Site::on(Make::Minio) else { return };
+    let before = site.listed(&[]).0.len();
+    site.root.lay_over(&site.in_bucket("prod/"), b"?");
+    let (lines, summary) = site.listed(&["--extend", "3d", "--yes"]);
+    assert_eq!(lines.len(), before + 1, "{summary}");
+    assert_eq!(summary["findings"], serde_json::json!({ "layout": 1 }));
+    assert_eq!(site.locks(&["--locked", "compliance:3d"]).status.code(), Some(1));
+
+    let note = key("checkpoints/00000000000000000003.note");
+    let deny = format!(
+        r#""Statement": [{{ "Effect": "Deny", "Action": ["s3:GetObject", "s3:GetObjectVersion"],
+        "Resource": "arn:aws:s3:::BUCKET/PREFIX/{note}" }},"#
+    );
+    let policy = identity::policy("auditor").replacen("\"Statement\": [", &deny, 1);
+    let short_sighted = site.bucket.with(identity::restricted_to(&site.bucket.options, &policy));
+    let output = read("locks", &short_sighted.place(), &short_sighted.env(), &[]);
+    let words = all(&output);
+    assert_eq!(output.status.code(), Some(3), "{words}");
+    assert_eq!(words.matches("  REFUSED ").count(), 1, "{words}");
+    assert!(words.contains("1 versions could not be looked at"), "{words}");
+    assert_eq!(
+        said(&output).lines().filter(|line| line.contains(" version ")).count(),
+        before + 1,
+        "{words}"
+    );
+}
+
 /// What it cannot see is not said to be missing, nothing is not said to be right, and what cannot be meant is not begun.
 #[test]
 fn who_may_not_see_locks_is_told_so() {

@@ -5,11 +5,15 @@
 //! * `assembly`: the pure core, from records to segments
 //! * `writing`: the order of writes, in one function
 //! * `resume`: where to go on
+//! * `cut`: whether a segment, its trees and their Checkpoint stand there and fit
 //! * `repair`: puts right what somebody laid over
 //! * `stage`: the loop around them
+//! * `heads`: single records of audit.sealed
 //! * `trimmer`: lets go of what is archived; in a cluster it is an identity of its own
 
 mod assembly;
+mod cut;
+mod heads;
 mod metrics;
 mod opening;
 mod resume;

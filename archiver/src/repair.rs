@@ -6,7 +6,6 @@
 //! place, and whether that one is right is the verifier's question. Beyond the newest Checkpoint nothing in the archive
 //! says what is right: there the archiver puts what is due, if it is told to.
 
-mod cut;
 mod find;
 
 use runtime::{Clock, Failure};
@@ -77,23 +76,55 @@ impl Step {
     }
 }
 
-/// Does what was planned, step by step, and tells `done` of each. Every step stands by itself: after an error, plan again.
+/// Why a step was not done.
+enum Undone {
+    Store(store::Error),
+    Step(Failure),
+}
+
+/// Does what was planned, step by step, and tells `done` of each. Every step stands by itself: one that fails does not
+/// keep those behind it from being done, unless the store is away. Err says what was not done and why: plan again.
 pub fn carry_out(
     store: &dyn Store,
     clock: &dyn Clock,
     plan: &Plan,
     mut done: impl FnMut(&Step),
 ) -> Result<(), Failure> {
+    let mut failed = Vec::new();
     for step in &plan.steps {
-        lay_over(store, clock, step)?;
-        done(step);
+        match lay_over(store, clock, step) {
+            Ok(()) => done(step),
+            Err(Undone::Step(failure)) => failed.push(failure),
+            Err(Undone::Store(error)) => {
+                let is_away = error.kind() == Kind::Away;
+                failed.push(error.into());
+                if is_away {
+                    break;
+                }
+            }
+        }
     }
-    Ok(())
+    all_of(failed)
 }
 
-fn lay_over(store: &dyn Store, clock: &dyn Clock, step: &Step) -> Result<(), Failure> {
+/// One failure that says them all.
+fn all_of(mut failed: Vec<Failure>) -> Result<(), Failure> {
+    if failed.len() < 2 {
+        return failed.pop().map_or(Ok(()), Err);
+    }
+    let whys = failed.iter().map(|failure| match failure {
+        Failure::Retry(why) | Failure::Lost(why) | Failure::Halt(why) => why.as_str(),
+    });
+    let what = format!("{} steps were not done. {}", failed.len(), whys.collect::<Vec<_>>().join("; "));
+    match failed.iter().any(|failure| matches!(failure, Failure::Halt(_))) {
+        true => Err(Failure::Halt(what)),
+        false => Err(Failure::Retry(what)),
+    }
+}
+
+fn lay_over(store: &dyn Store, clock: &dyn Clock, step: &Step) -> Result<(), Undone> {
     let key = &step.key;
-    let halt = |why: String| Failure::Halt(format!("{key}: {why}"));
+    let halt = |why: String| Undone::Step(Failure::Halt(format!("{key}: {why}")));
     let (from, version) = &step.from;
     let right = store.get(from, Some(version), None, step.size_bytes)?;
     if Hash::of(&[&right.bytes]) != step.sha256 {
@@ -102,13 +133,15 @@ fn lay_over(store: &dyn Store, clock: &dyn Clock, step: &Step) -> Result<(), Fai
     if right.lock.is_some() && store.retention().is_none() {
         return Err(halt("the right version is locked, so what is laid over must be: say how".to_owned()));
     }
-    let newest = match store.get(key, None, Some(0..1), 1) {
+    // Without a byte of it: junk need not be readable to be laid over.
+    let newest = match store.get(key, None, Some(0..0), 0) {
         Ok(object) => Some(object),
         Err(error) if error.kind() == Kind::Missing => None,
         Err(error) => return Err(error.into()),
     };
     if newest.as_ref().map(|object| &object.version) != step.over.as_ref() {
-        return Err(Failure::Retry(format!("{key} was written to since it was looked at: look again")));
+        let why = format!("{key} was written to since it was looked at: look again");
+        return Err(Undone::Step(Failure::Retry(why)));
     }
     let asked_at = clock.wall();
     let tag = newest.map(|object| object.tag);
@@ -118,16 +151,27 @@ fn lay_over(store: &dyn Store, clock: &dyn Clock, step: &Step) -> Result<(), Fai
             (Kind::Changed | Kind::Exists, None) => {
                 halt("this store puts nothing over a delete marker: take the marker away".to_owned())
             }
-            (Kind::Changed, Some(_)) => Failure::Retry(error.to_string()),
+            (Kind::Changed, Some(_)) => Undone::Step(Failure::Retry(error.to_string())),
             _ => error.into(),
         }
     })?;
+    // The store may have dated the lock later, by a clock that was set right meanwhile.
+    let asked_at = asked_at.min(clock.wall());
     check(store, step, asked_at, &store.get(key, Some(&laid), None, step.size_bytes)?).map_err(halt)
+}
+
+impl From<store::Error> for Undone {
+    fn from(error: store::Error) -> Undone {
+        Undone::Store(error)
+    }
 }
 
 fn check(store: &dyn Store, step: &Step, asked_at: schemas::Micros, laid: &Object) -> Result<(), String> {
     if Hash::of(&[&laid.bytes]) != step.sha256 {
         return Err("what was laid over it is read back with other bytes".to_owned());
+    }
+    if let Some(otherwise) = &laid.encrypted_otherwise {
+        return Err(format!("it was laid over, but {otherwise}: see `sealog doctor`"));
     }
     match shortfall(laid, store.retention(), asked_at).filter(|_| step.keep == Keep::Evidence) {
         Some(lacks) => Err(format!("it was laid over, but {lacks}: run `sealog locks --extend`")),

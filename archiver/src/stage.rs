@@ -88,7 +88,7 @@ impl Archiver {
     fn own(&self, claim: &mut dyn Claim, stop: &Stop) -> Result<(), Failure> {
         let lane = claim.lanes()[0].clone();
         let origin = format!("{}/{}", self.origin, lane.partition);
-        let assembly = resume(&*self.store, &origin, self.lay_over)?;
+        let assembly = resume(&*self.store, &*self.stream, &lane, &origin, self.lay_over)?;
         let metrics = self.metrics.of(lane.partition);
         metrics.archived_size.set(assembly.size() as i64);
         let known = Progress { sealed: assembly.size(), archived: assembly.size() };

@@ -17,7 +17,7 @@ use tracing::warn;
 use self::evidence::Evidence;
 use crate::assembly::Segment;
 
-pub(crate) use self::lock::shortfall;
+pub(crate) use self::lock::{shortfall, shortfall_of_anothers};
 
 /// What a write works with: the archive, one chain's paths in it, and when to give up.
 pub struct Writing<'a> {
@@ -90,9 +90,10 @@ impl Writing<'_> {
     pub fn hint(&self, note: &str) -> Result<(), Failure> {
         let key = self.layout.key(&Place::Hint);
         self.patiently(|| {
-            let current = match self.store.get(&key, None, Some(0..1), 1) {
+            // Without a byte of it: junk need not be readable to be replaced.
+            let current = match self.store.get(&key, None, Some(0..0), 0) {
                 Ok(object) => Some(object.tag),
-                // Where somebody has put what nobody can read, it stays: readers do without a hint.
+                // Where somebody has put what nobody can even look at, it stays: readers do without a hint.
                 Err(error) if matches!(error.kind(), Kind::Missing | Kind::Refused) => None,
                 Err(error) => return Err(error),
             };

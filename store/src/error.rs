@@ -18,6 +18,9 @@ pub enum Kind {
     TooLarge,
     /// Not reached, not in time, no room. Whether a write was done is unknown; try again.
     Away,
+    /// More versions lie at a key than are looked into, and none of those was the right one: whether it is among the
+    /// others is not known. Somebody has to look who laid them there.
+    Crowded,
     /// A right is missing or a key is not one; trying again cannot help.
     Refused,
 }

@@ -51,6 +51,8 @@ struct State {
     /// From this write on none is done.
     writes_end_at: Option<u64>,
     is_away: bool,
+    /// What is written is not encrypted.
+    leaves_plain: bool,
 }
 
 /// One version; without bytes it is a delete marker.
@@ -60,6 +62,8 @@ struct Stored {
     modified: Micros,
     lock: Option<Lock>,
     is_held: bool,
+    is_unreadable: bool,
+    is_encrypted: bool,
 }
 
 impl Memory {
@@ -80,6 +84,12 @@ impl Memory {
     /// does not know it.
     pub fn lock_with(&self, locks: Option<Retention>) {
         self.state().locks = locks;
+    }
+
+    /// From now on what is written is encrypted, or not, where it was to be: as on a server that takes the wish and does
+    /// not know it. It is, until this is said.
+    pub fn encrypt(&self, does: bool) {
+        self.state().leaves_plain = !does;
     }
 
     /// Lets the `nth` write fail, counted from 0 since the store was made.
@@ -113,6 +123,17 @@ impl Memory {
         self.add(&mut self.state(), key, None, Keep::Hint)
     }
 
+    /// Adds a newer version whose bytes nobody gets, as of an object that lies on tape, or is encrypted under another
+    /// account's key. It can be looked at, and be laid over.
+    pub fn lay_over_unreadable(&self, key: &str) -> Version {
+        let mut state = self.state();
+        let version = self.add(&mut state, key, Some(b"sealed off".to_vec()), Keep::Evidence);
+        if let Some(stored) = state.objects.get_mut(key).and_then(|versions| versions.last_mut()) {
+            stored.is_unreadable = true;
+        }
+        version
+    }
+
     /// Changes bytes of the newest version in place, which no store that locks allows. False if there is none.
     #[must_use]
     pub fn damage(&self, key: &str, change: impl FnOnce(&mut Vec<u8>)) -> bool {
@@ -142,7 +163,15 @@ impl Memory {
             Lock { mode, until: Micros(modified.0.saturating_add(time.as_micros() as i64)) }
         });
         state.versions += 1;
-        let stored = Stored { version: state.versions, bytes, modified, lock, is_held: false };
+        let stored = Stored {
+            version: state.versions,
+            bytes,
+            modified,
+            lock,
+            is_held: false,
+            is_unreadable: false,
+            is_encrypted: !state.leaves_plain,
+        };
         let version = stored.name();
         state.objects.entry(key.to_owned()).or_default().push(stored);
         version
@@ -221,6 +250,9 @@ impl Store for Memory {
         let range = range.unwrap_or(0..size_bytes);
         let start = range.start.min(size_bytes);
         let end = range.end.clamp(start, size_bytes);
+        if stored.is_unreadable && start < end {
+            return Err(Error::new(Kind::Refused, key, "its bytes are not to be had, as the test set it"));
+        }
         if end - start > max_bytes {
             let wanted_bytes = end - start;
             let what =
@@ -235,6 +267,7 @@ impl Store for Memory {
             modified: stored.modified,
             lock: stored.lock,
             is_held: stored.is_held,
+            encrypted_otherwise: (!stored.is_encrypted).then(|| "it is not encrypted at all".to_owned()),
         })
     }
 

@@ -7,7 +7,7 @@
 use schemas::note::MAX_NOTE_BYTES;
 use schemas::{Checkpoint, KeyNote, Layout, Malformed, Place, Vkey};
 
-use crate::versions::{by_key, fitting, fitting_of, of_key};
+use crate::versions::{by_key, check_whole, fitting, fitting_of, of_key};
 use crate::{Entry, Error, Kind, Store};
 
 /// The notes of one chain.
@@ -229,6 +229,9 @@ impl<'a, T: Clone + PartialEq> Opened<'a, T> {
                 Err(error) => return Err(error),
             };
             opened.why.get_or_insert(why);
+        }
+        if opened.notes.is_empty() {
+            check_whole(versions)?;
         }
         Ok(opened)
     }

@@ -49,7 +49,10 @@ pub trait Store: Send + Sync {
 pub enum Listing {
     /// The newest version of each key, up to so many.
     Newest(usize),
-    /// Every version of every key, delete markers included. All versions of a key come on one page.
+    /// Every version of every key, delete markers included. All versions of a key come on one page, which is bounded:
+    /// of more objects than [`versions::MAX_VERSIONS`](crate::versions::MAX_VERSIONS) a store may show the newest half
+    /// of so many and the oldest half, and of more markers the same. So a key that shows so many objects may have
+    /// others, and nothing may be concluded from what it does not show.
     Versions(usize),
 }
 
@@ -114,6 +117,8 @@ pub struct Object {
     pub lock: Option<Lock>,
     /// Whether somebody has put a legal hold on it: until that is taken off, it stays whatever its lock says.
     pub is_held: bool,
+    /// How it is encrypted otherwise than the store was opened to ask for. None: nothing was asked for, or it is so.
+    pub encrypted_otherwise: Option<String>,
 }
 
 /// One line of a list.

@@ -36,7 +36,16 @@ impl Tail {
 
     /// The end that these notes speak of. None if they have no Checkpoint.
     pub fn of(notes: &Notes, store: &dyn Store, origin: &str) -> Result<Option<Tail>, Failure> {
-        let Some(checkpoint) = notes.newest.clone() else { return Ok(None) };
+        notes.newest.clone().map(|newest| Tail::with(notes, store, origin, newest)).transpose()
+    }
+
+    /// The same at an earlier Checkpoint. None if the archive has none of that size.
+    pub fn at(notes: &Notes, store: &dyn Store, origin: &str, size: u64) -> Result<Option<Tail>, Failure> {
+        let checkpoint = notes.checkpoint_at(store, origin, size)?;
+        checkpoint.map(|checkpoint| Tail::with(notes, store, origin, checkpoint)).transpose()
+    }
+
+    fn with(notes: &Notes, store: &dyn Store, origin: &str, checkpoint: Checkpoint) -> Result<Tail, Failure> {
         let (Some(first), Some(vkey)) = (notes.keys.first(), notes.key_at(checkpoint.size)) else {
             let what = "the archive has a Checkpoint but no key note. Run `sealog verify` on the archive";
             return Err(Failure::Halt(format!("{origin}: {what}")));
@@ -47,7 +56,7 @@ impl Tail {
             let (tiles, trees) = read_trees(store, &checkpoint)?;
             (tiles, trees.last_hash().unwrap_or_default(), Some(trees))
         };
-        Ok(Some(Tail { checkpoint, vkey: vkey.clone(), tiles, last_hash, trees }))
+        Ok(Tail { checkpoint, vkey: vkey.clone(), tiles, last_hash, trees })
     }
 }
 

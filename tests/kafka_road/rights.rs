@@ -25,7 +25,8 @@ const OTHER: &str = "acme.example/other";
 const CHAINS: u32 = 2;
 const EVENTS: usize = 200;
 
-const MORE: &str = "[segment]\nmax_age = \"2s\"\n[trimmer]\nafter = \"0s\"\nretries = \"0s\"\nwait_for = [\"siem\"]\n";
+const MORE: &str =
+    "[segment]\nmax_age = \"2s\"\n[trimmer]\nafter = \"0s\"\nretries = \"0s\"\nwait_for = [\"siem\"]\n";
 
 /// `init --yes` comes as `init-yes`.
 fn user(who: &str) -> String {

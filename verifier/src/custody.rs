@@ -7,12 +7,12 @@ use std::ops::ControlFlow;
 use schemas::{Layout, Micros, Place, Seq};
 use serde::Serialize;
 use store::custody::{Flaw, Kept, judge};
-use store::{Entry, Keep, Lock, Mode, Version};
+use store::{Entry, Keep, Kind, Lock, Mode, Version};
 
 use crate::chain::ChainCheck;
 use crate::finding::Findings;
 use crate::inventory::place_of;
-use crate::reading::kept;
+use crate::reading::{Unread, kept};
 use crate::{Check, Finding, Promise};
 
 /// How the objects of a chain, or of all of them, are locked.
@@ -163,9 +163,11 @@ impl ChainCheck<'_> {
             },
         );
         for (key, object) in looked {
-            // One that is hidden has its finding.
-            if let Ok(object) = object {
-                self.custody.take(&key, &kept(&object), (Seq(0), 0), &mut self.findings);
+            match object {
+                Ok(object) => self.custody.take(&key, &kept(&object), (Seq(0), 0), &mut self.findings),
+                // One that is hidden has its finding.
+                Err(error) if error.kind() == Kind::Missing && self.source.laid.contains_key(&key) => {}
+                Err(error) => self.findings.add(Unread::of(&error, 0).finding(&key)),
             }
         }
     }

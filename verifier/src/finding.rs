@@ -101,13 +101,16 @@ fn short(mut text: String) -> String {
     text
 }
 
-/// Findings in the order in which they were made: of each effect a thousand are kept, the rest counted. So what is only
-/// about custody, and may be said of every object, never hides what is broken.
+/// Findings in the order in which they were made: of each effect a thousand are kept, those of the lowest seqs, and the
+/// rest counted. So what is only about custody, and may be said of every object, never hides what is broken; and whatever
+/// is found first, the first bad place is shown.
 #[derive(Clone, Debug, Default)]
 pub struct Findings {
     kept: Vec<Finding>,
     /// Of each effect, how many.
     counts: [usize; 3],
+    /// Of each effect of which no more are kept, the highest seq that is.
+    highest: [Option<u64>; 3],
     left_out: u64,
     worst: Option<Effect>,
     /// Checks whose findings are dropped, so that a test can see what each is for.
@@ -133,7 +136,40 @@ impl Findings {
                 *count += 1;
                 self.kept.push(finding);
             }
-            _ => self.left_out += 1,
+            _ => {
+                self.left_out += 1;
+                self.keep_if_lower(finding);
+            }
+        }
+    }
+
+    /// Instead of the kept one of its effect with the highest seq.
+    fn keep_if_lower(&mut self, finding: Finding) {
+        let (effect, seq) = (finding.effect, place_of_seq(&finding));
+        if self.highest[effect as usize].is_some_and(|highest| highest <= seq) {
+            return;
+        }
+        let of_effect = self.kept.iter().enumerate().filter(|(_, kept)| kept.effect == effect);
+        // The last of them that is highest, so that of the others the order stays.
+        let Some((nth, highest)) =
+            of_effect.map(|(nth, kept)| (nth, place_of_seq(kept))).max_by_key(|(_, seq)| *seq)
+        else {
+            return;
+        };
+        if seq < highest {
+            self.kept.remove(nth);
+            self.kept.push(finding);
+            self.highest[effect as usize] = None;
+        } else {
+            self.highest[effect as usize] = Some(highest);
+        }
+    }
+
+    /// Those about these keys are about these versions of them.
+    pub(crate) fn of_versions(&mut self, versions: &[(&str, &Version)]) {
+        for finding in self.kept.iter_mut().filter(|finding| finding.version.is_none()) {
+            let of_key = versions.iter().find(|(key, _)| finding.key.as_deref() == Some(*key));
+            finding.version = of_key.and_then(|(_, version)| finding.clone().of_version(version).version);
         }
     }
 
@@ -149,7 +185,7 @@ impl Findings {
 
     /// The findings by seq, those without one last, and how many more there were.
     pub(crate) fn into_sorted(mut self, chain: Option<&str>) -> (Vec<Finding>, u64) {
-        self.kept.sort_by_key(|finding| finding.first_seq.unwrap_or(u64::MAX));
+        self.kept.sort_by_key(place_of_seq);
         if let Some(origin) = chain {
             self.kept.iter_mut().for_each(|finding| finding.chain = Some(origin.to_owned()));
         }
@@ -157,9 +193,34 @@ impl Findings {
     }
 }
 
+/// Where it stands among others: by seq, and last without one.
+fn place_of_seq(finding: &Finding) -> u64 {
+    finding.first_seq.unwrap_or(u64::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_found_last_is_shown_if_it_comes_first_in_the_chain() {
+        let bad = |seq: u64| Finding::of(Check::LinkHash, "a", "b").at("k").seqs(Seq(seq), seq + 1);
+        let at_risk = |seq: u64| Finding::of(Check::LaidOver, "a", "b").at("k").seqs(Seq(seq), seq + 1);
+        let mut findings = Findings::default();
+        (0..1_500).for_each(|n| findings.add(Finding::of(Check::Layout, "a", "b").at(format!("{n}"))));
+        (0..1_500).for_each(|n| findings.add(bad(100_000 + 2 * n)));
+        (0..1_500).for_each(|n| findings.add(at_risk(200_000 + 2 * n)));
+        (0..700).rev().for_each(|n| findings.add(bad(10 + 2 * n)));
+        findings.add(bad(150_000));
+        findings.add(at_risk(5));
+        let (kept, left_out) = findings.into_sorted(None);
+        let seqs = |check| kept.iter().filter(move |one| one.check == check).filter_map(|one| one.first_seq);
+        assert_eq!(seqs(Check::LaidOver).next(), Some(5));
+        let (low, high) = ((0..700).map(|n| 10 + 2 * n), (0..300).map(|n| 100_000 + 2 * n));
+        let broken: Vec<u64> = seqs(Check::LinkHash).collect();
+        assert_eq!(broken, low.chain(high).collect::<Vec<_>>());
+        assert_eq!(kept.len() as u64 + left_out, 3 * 1_500 + 700 + 2, "none is lost count of");
+    }
 
     #[test]
     fn a_run_of_seqs_is_one_finding_and_the_list_is_bounded() {

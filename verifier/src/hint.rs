@@ -93,7 +93,7 @@ impl ChainCheck<'_> {
         let left_out = self.names.hints.saturating_sub(entries.len() as u64);
         if left_out > 0 {
             let text = format!(
-                "`checkpoint` has {} versions: the newest {} were looked at",
+                "`checkpoint` has {} versions or more: the newest {} were looked at",
                 self.names.hints,
                 entries.len()
             );

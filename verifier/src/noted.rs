@@ -5,7 +5,7 @@ use store::Object;
 use store::custody::Kept;
 
 use crate::keys::KeyRing;
-use crate::reading::{MAX_CHECKPOINT, Source, kept};
+use crate::reading::{MAX_CHECKPOINT, Source, Unread, kept};
 use crate::{Check, Finding};
 
 /// A checkpoint whose signature holds, and its note.
@@ -57,7 +57,8 @@ pub(crate) fn read_note(source: &Source<'_>, layout: &Layout, ring: &KeyRing, si
     NoteRead { kept: Some(kept(&object)), findings, signed }
 }
 
-/// Another version of the note with another root, signed as well: the proof of two histories.
+/// Another version of the note with another root, signed as well: the proof of two histories. Or that one of them
+/// cannot be read.
 fn split_view(
     source: &Source<'_>,
     key: &str,
@@ -65,10 +66,21 @@ fn split_view(
     open: impl Fn(&Object) -> Option<Signed>,
 ) -> Option<Finding> {
     let say = |checkpoint: &Checkpoint| format!("root {} at size {}", checkpoint.root, checkpoint.size);
-    source.versions(key)?.into_iter().find_map(|version| {
-        let object = source.store.get(key, Some(version), None, MAX_CHECKPOINT).ok()?;
-        let (other, other_note) = open(&object).filter(|(other, _)| other.root != ours.root)?;
-        let finding = Finding::of(Check::SplitView, say(ours), say(&other)).at(key).of_version(version);
-        Some(finding.proved_by([note.clone(), other_note]))
-    })
+    let mut unread = None;
+    for entry in source.versions(key)? {
+        let object = match source.read_listed(entry, MAX_CHECKPOINT) {
+            Ok(object) => object,
+            Err(Unread::TooLarge(_)) => continue,
+            // It might be the other one.
+            Err(failed) => {
+                unread = unread.or(Some(failed.finding(key).of_version(&entry.version)));
+                continue;
+            }
+        };
+        if let Some((other, other_note)) = open(&object).filter(|(other, _)| other.root != ours.root) {
+            let finding = Finding::of(Check::SplitView, say(ours), say(&other)).at(key);
+            return Some(finding.of_version(&entry.version).proved_by([note.clone(), other_note]));
+        }
+    }
+    unread
 }

@@ -32,10 +32,21 @@ pub(crate) enum Unread {
 }
 
 impl Unread {
-    fn of(error: &Error, max_bytes: u64) -> Unread {
+    pub(crate) fn of(error: &Error, max_bytes: u64) -> Unread {
         match error.kind() {
             Kind::TooLarge => Unread::TooLarge(max_bytes),
             _ => Unread::Failed(error.to_string()),
+        }
+    }
+
+    /// What is larger than its list says may still be no larger than it may be: the list or the answer is wrong, and
+    /// that is the store's doing.
+    fn or_not_as_listed(self, key: &str, cap_bytes: u64) -> Unread {
+        match self {
+            Unread::TooLarge(max) if cap_bytes < max => {
+                Unread::Failed(format!("{key}: larger than the {cap_bytes} bytes that the list says it has"))
+            }
+            other => other,
         }
     }
 
@@ -89,8 +100,8 @@ impl Source<'_> {
         max_bytes: u64,
         fits: impl FnMut(&Object) -> Option<T>,
     ) -> Result<(Object, Option<T>), Unread> {
-        match self.versions(key) {
-            Some(versions) => self.first_fitting(key, &versions, max_bytes, fits),
+        match self.laid.get(key) {
+            Some(entries) => self.first_fitting(key, &Chosen::of(entries, max_bytes), max_bytes, fits),
             None => self.newest_or_fitting(key, max_bytes, fits),
         }
     }
@@ -102,35 +113,53 @@ impl Source<'_> {
         max_bytes: u64,
         fits: impl FnMut(&Object) -> Option<T>,
     ) -> Result<(Object, Option<T>), Unread> {
-        match self.versions(key) {
-            Some(mut versions) => {
-                versions.reverse();
-                self.first_fitting(key, &versions, max_bytes, fits)
-            }
-            None => self.newest_or_fitting(key, max_bytes, fits),
+        if let Some(entries) = self.laid.get(key) {
+            return self.first_fitting(key, &Chosen::of(entries, max_bytes).reversed(), max_bytes, fits);
         }
+        let mut fits = fits;
+        let newest = match self.store.get(key, None, None, max_bytes) {
+            Ok(newest) => Some(newest),
+            Err(error) if matches!(error.kind(), Kind::Missing | Kind::TooLarge) => None,
+            Err(error) => return Err(Unread::of(&error, max_bytes)),
+        };
+        // Since the list was read something may have been laid over it.
+        let keeps_versions = newest.as_ref().is_none_or(|newest| newest.version != Version::default());
+        let now = if keeps_versions { self.entries_now(key)? } else { Vec::new() };
+        if let Some(newest) = newest
+            && now.iter().all(|entry| entry.version == newest.version)
+        {
+            let fit = fits(&newest);
+            return Ok((newest, fit));
+        }
+        self.first_fitting(key, &Chosen::of(&now, max_bytes).reversed(), max_bytes, fits)
     }
 
     fn first_fitting<T>(
         &self,
         key: &str,
-        versions: &[&Version],
+        chosen: &Chosen<'_>,
         max_bytes: u64,
         mut fits: impl FnMut(&Object) -> Option<T>,
     ) -> Result<(Object, Option<T>), Unread> {
         let (mut newest, mut unread) = (None, None);
-        for version in versions {
-            match self.store.get(key, Some(version), None, max_bytes) {
+        if chosen.has_too_large {
+            unread = Some(Unread::TooLarge(max_bytes));
+        }
+        for version in &chosen.versions {
+            match self.read_listed(version, max_bytes) {
                 Ok(object) => {
                     if let Some(fit) = fits(&object) {
                         return Ok((object, Some(fit)));
                     }
                     newest.get_or_insert(object);
                 }
-                Err(error) => unread = unread.or(Some(Unread::of(&error, max_bytes))),
+                // What is too large is not the one; what failed might be.
+                Err(failed @ Unread::Failed(_)) => unread = Some(failed),
+                Err(too_large) => unread = unread.or(Some(too_large)),
             }
         }
         match (unread, newest) {
+            _ if chosen.left_out => Err(crowded(key)),
             // What could not be read might be the one.
             (Some(unread @ Unread::Failed(_)), _) | (Some(unread), None) => Err(unread),
             (_, Some(newest)) => Ok((newest, None)),
@@ -160,11 +189,21 @@ impl Source<'_> {
         };
         match store::versions::fitting(self.store, key, max_bytes, fits) {
             Ok(Some((object, fit))) => Ok((object, Some(fit))),
-            _ => newest.map(|newest| (newest, None)).map_err(|error| Unread::of(&error, max_bytes)),
+            Ok(None) => newest.map(|newest| (newest, None)).map_err(|error| Unread::of(&error, max_bytes)),
+            // What could not be read might be the one.
+            Err(error) => Err(Unread::of(&error, max_bytes)),
         }
     }
 
-    /// One version of what stands at `key`, in parts if it is large. `size_bytes`: about so many will come.
+    /// One version as it was listed: more than the list says it has is not taken.
+    pub(crate) fn read_listed(&self, entry: &Entry, max_bytes: u64) -> Result<Object, Unread> {
+        let cap_bytes = cap(entry.size_bytes, max_bytes)?;
+        let got = self.store.get(&entry.key, Some(&entry.version), None, cap_bytes);
+        got.map_err(|error| Unread::of(&error, max_bytes).or_not_as_listed(&entry.key, cap_bytes))
+    }
+
+    /// One version of what stands at `key`, in parts if it is large. `size_bytes`: so many a list says it has, 0 if it
+    /// does not say; more are not taken.
     pub(crate) fn read_large(
         &self,
         key: &str,
@@ -172,20 +211,21 @@ impl Source<'_> {
         size_bytes: u64,
         max_bytes: u64,
     ) -> Result<Object, Unread> {
-        let unread = |error: Error| Unread::of(&error, max_bytes);
+        let cap_bytes = cap(size_bytes, max_bytes)?;
+        let unread = |error: Error| Unread::of(&error, max_bytes).or_not_as_listed(key, cap_bytes);
         let Some(part) = self.reading.part_bytes.filter(|part| size_bytes > *part) else {
-            return self.store.get(key, version, None, max_bytes).map_err(unread);
+            return self.store.get(key, version, None, cap_bytes).map_err(unread);
         };
         let mut object = self.store.get(key, version, Some(0..part), part).map_err(unread)?;
-        if object.size_bytes > max_bytes {
-            return Err(Unread::TooLarge(max_bytes));
+        if object.size_bytes > cap_bytes {
+            return Err(Unread::TooLarge(max_bytes).or_not_as_listed(key, cap_bytes));
         }
         let rest = usize::try_from(object.size_bytes.div_ceil(part).saturating_sub(1)).unwrap_or(usize::MAX);
         let version = Some(object.version.clone());
         let get = |nth: usize| {
             let from = part * (nth as u64 + 1);
             let got = self.store.get(key, version.as_ref(), Some(from..from + part), part);
-            got.map_err(|error| Unread::of(&error, max_bytes))
+            got.map_err(unread)
         };
         let mut failed = None;
         Ahead::new(PARTS_AT_ONCE, u64::MAX).in_order(
@@ -214,33 +254,75 @@ impl Source<'_> {
     }
 
     /// The versions of a key to be looked into, newest first: those that were listed or, if that was one, those of now.
-    /// Empty if they cannot be listed.
-    pub(crate) fn versions_now(&self, key: &str) -> Vec<Version> {
-        if let Some(listed) = self.versions(key) {
-            return listed.into_iter().cloned().collect();
+    /// With them why it must not be said that none of them fits.
+    pub(crate) fn versions_now(&self, key: &str) -> Result<(Vec<Entry>, Option<Unread>), Unread> {
+        let now = self.entries_now(key)?;
+        let chosen = Chosen::of(&now, u64::MAX);
+        let left_out = chosen.left_out.then(|| crowded(key));
+        Ok((chosen.versions.into_iter().cloned().collect(), left_out))
+    }
+
+    /// The versions of a key as they were listed or, if that was one, those of now.
+    fn entries_now(&self, key: &str) -> Result<Vec<Entry>, Unread> {
+        match self.laid.get(key) {
+            Some(listed) => Ok(listed.clone()),
+            None => {
+                store::versions::of_key(self.store, key).map_err(|error| Unread::Failed(error.to_string()))
+            }
         }
-        let now = store::versions::of_key(self.store, key).unwrap_or_default();
-        now.into_iter()
-            .filter(|entry| !entry.delete_marker)
-            .map(|entry| entry.version)
-            .take(MAX_VERSIONS)
-            .collect()
     }
 
     /// The versions of a key to be looked into, newest first. None: it has one only.
-    pub(crate) fn versions(&self, key: &str) -> Option<Vec<&Version>> {
-        let entries = self.laid.get(key)?;
-        let objects: Vec<&Version> =
-            entries.iter().filter(|entry| !entry.delete_marker).map(|entry| &entry.version).collect();
-        let middle = MAX_VERSIONS / 2..objects.len().saturating_sub(MAX_VERSIONS / 2);
-        Some(
-            objects
-                .into_iter()
-                .enumerate()
-                .filter(|(nth, _)| !middle.contains(nth))
-                .map(|(_, v)| v)
-                .collect(),
-        )
+    pub(crate) fn versions(&self, key: &str) -> Option<Vec<&Entry>> {
+        Some(Chosen::of(self.laid.get(key)?, u64::MAX).versions)
+    }
+}
+
+/// How many bytes are taken of an object of which a list says `listed_bytes`: memory is shared out by what lists say. 0:
+/// it does not say.
+fn cap(listed_bytes: u64, max_bytes: u64) -> Result<u64, Unread> {
+    match listed_bytes {
+        0 => Ok(max_bytes),
+        listed if listed > max_bytes => Err(Unread::TooLarge(max_bytes)),
+        listed => Ok(listed),
+    }
+}
+
+fn crowded(key: &str) -> Unread {
+    Unread::Failed(format!(
+        "{key}: too many versions: the newest and the oldest were looked into, and none of them is the right one. \
+         Whether another is, is not known"
+    ))
+}
+
+/// The versions of a key that are looked into.
+struct Chosen<'a> {
+    /// Newest first.
+    versions: Vec<&'a Entry>,
+    /// Whether others may be the right one.
+    left_out: bool,
+    /// Whether there are some that are larger than anything of their kind may be.
+    has_too_large: bool,
+}
+
+impl<'a> Chosen<'a> {
+    /// Of all versions, the newest first.
+    fn of(entries: &'a [Entry], max_bytes: u64) -> Chosen<'a> {
+        let objects = entries.iter().filter(|entry| !entry.delete_marker);
+        let has_too_large = objects.clone().any(|entry| entry.size_bytes > max_bytes);
+        let mut versions: Vec<&Entry> = objects.filter(|entry| entry.size_bytes <= max_bytes).collect();
+        let half = MAX_VERSIONS / 2;
+        // The list may be short of some itself.
+        let left_out = versions.len() > MAX_VERSIONS || store::versions::check_whole(entries).is_err();
+        if versions.len() > MAX_VERSIONS {
+            versions.drain(half..versions.len() - half);
+        }
+        Chosen { versions, left_out, has_too_large }
+    }
+
+    fn reversed(mut self) -> Chosen<'a> {
+        self.versions.reverse();
+        self
     }
 }
 

@@ -29,6 +29,7 @@ impl ChainCheck<'_> {
         }
         read.trees.findings.iter().for_each(|finding| self.findings.add(finding.clone()));
         let trees = read.trees.trees.as_ref();
+        let trees_version = read.trees.kept.as_ref().map(|kept| kept.version.clone()).unwrap_or_default();
         let (Some(key), Some(segment)) = (read.keys.first(), read.segment) else {
             self.go_on_without(span, trees, note);
             return;
@@ -41,16 +42,13 @@ impl ChainCheck<'_> {
             && self.layout.root().to_owned() + &trees.segment_key != *key
         {
             let finding = Finding::of(Check::TreesPlace, key, &trees.segment_key);
-            self.findings.add(finding.at(trees_key).seqs(span.first, span.end));
+            self.findings.add(finding.at(trees_key).of_version(&trees_version).seqs(span.first, span.end));
         }
         // It was followed from where the trees file before it says that the chain stands. If that is not where it does
         // stand, because the file is wrong or was not there, it is followed once more.
         let segment = segment.and_then(|segment| match is_same(&segment.start, &self.position) {
             true => Ok(segment),
-            false => {
-                let version = &segment.kept.version;
-                reader.check_from(nth, key, version, self.position.clone(), (&read.note, &read.trees))
-            }
+            false => reader.check_from(nth, key, &segment, self.position.clone(), (&read.note, &read.trees)),
         });
         match segment {
             Ok(segment) => self.join(span, key, segment, trees, note),
@@ -98,7 +96,8 @@ impl ChainCheck<'_> {
         note: Option<Signed>,
     ) {
         let SegmentRead { kept, size_bytes, summary, .. } = segment;
-        let about = |finding: Finding| finding.at(key).seqs(span.first, span.end);
+        let in_it = |finding: Finding| finding.at(key).of_version(&kept.version);
+        let about = |finding: Finding| in_it(finding).seqs(span.first, span.end);
         self.custody.take(key, &kept, (span.first, span.end), &mut self.findings);
         self.segment_bytes += size_bytes;
         self.segments += 1;
@@ -115,16 +114,16 @@ impl ChainCheck<'_> {
             let expected = format!("sealed_at after {}", last.rfc3339());
             let found = format!("sealed_at {}", summary.first_sealed_at.rfc3339());
             let finding = Finding::of(Check::SealedAt, expected, found);
-            self.findings.add(finding.at(key).seqs(span.first, span.first.0 + 1));
+            self.findings.add(in_it(finding).seqs(span.first, span.first.0 + 1));
         }
         let latest = Micros(kept.modified.0.saturating_add(CLOCKS_DIFFER_US));
         if self.custody.is_witness() && summary.events > 0 && summary.last_sealed_at > latest {
             let expected = format!("sealed before it was written, at {}", kept.modified.rfc3339());
             let found = format!("sealed_at {}", summary.last_sealed_at.rfc3339());
-            let finding = Finding::of(Check::SealedAhead, expected, found).of_version(&kept.version);
-            self.findings.add(finding.at(key).seqs(Seq(span.end - 1), span.end));
+            let finding = Finding::of(Check::SealedAhead, expected, found);
+            self.findings.add(in_it(finding).seqs(Seq(span.end - 1), span.end));
         }
-        let own = summary.header.as_ref().and_then(|header| self.own_checkpoint(span, key, header));
+        let own = summary.header.as_ref().and_then(|header| self.own_checkpoint(span, in_it, header));
         if let (Some((noted, note)), Some((own, own_note))) = (&note, &own)
             && noted.root != own.root
         {
@@ -153,7 +152,7 @@ impl ChainCheck<'_> {
         {
             let finding = Finding::of(Check::Root, signed.root.to_string(), computed.root().to_string());
             let first = summary.first_wrong_leaf.unwrap_or(span.first);
-            self.findings.add(finding.at(key).seqs(first, span.end).proved_by([note.clone()]));
+            self.findings.add(in_it(finding).seqs(first, span.end).proved_by([note.clone()]));
             end = None;
         }
         self.position = end.or_else(|| stand_in(trees, signed.as_ref()));
@@ -167,7 +166,12 @@ impl ChainCheck<'_> {
     }
 
     /// The checkpoint in a segment's header.
-    fn own_checkpoint(&mut self, span: &Span, key: &str, header: &SegmentHeader) -> Option<Signed> {
+    fn own_checkpoint(
+        &mut self,
+        span: &Span,
+        in_it: impl Fn(Finding) -> Finding,
+        header: &SegmentHeader,
+    ) -> Option<Signed> {
         let vkey = self.ring.at(span.end)?;
         let found = match Checkpoint::open(header.checkpoint.as_bytes(), vkey) {
             Ok(checkpoint) if checkpoint.size == span.end => {
@@ -179,7 +183,7 @@ impl ChainCheck<'_> {
         };
         let expected = format!("a checkpoint of size {} signed by {vkey} alone", span.end);
         let finding = Finding::of(Check::SegmentHeader, expected, found);
-        self.findings.add(finding.at(key).seqs(span.first, span.end));
+        self.findings.add(in_it(finding).seqs(span.first, span.end));
         None
     }
 }

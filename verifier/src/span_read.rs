@@ -95,7 +95,8 @@ impl<'a> SpanReader<'a> {
     /// About so many bytes a span holds while it is read and checked.
     pub(crate) fn bytes(&self, nth: usize) -> u64 {
         let span = &self.spans[nth];
-        self.segment_bytes(span) + TREES_BYTES_EACH * (span.end - span.first.0)
+        let trees_bytes = TREES_BYTES_EACH.saturating_mul(span.end.saturating_sub(span.first.0));
+        self.segment_bytes(span).saturating_add(trees_bytes.min(MAX_TREES_BYTES))
     }
 
     fn segment_bytes(&self, span: &Span) -> u64 {
@@ -118,7 +119,7 @@ impl<'a> SpanReader<'a> {
         let is_early = self.source.reading.is_remote;
         let early = only.filter(|key| is_early && self.source.versions(key).is_none());
         let (end, early) = thread::scope(|scope| {
-            let early = early.as_deref().map(|key| scope.spawn(move || self.read_segment(span, key, None)));
+            let early = early.as_deref().map(|key| scope.spawn(move || self.read_only(span, key)));
             let end = self.end(nth);
             (end, early.map(|early| early.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))))
         });
@@ -134,35 +135,51 @@ impl<'a> SpanReader<'a> {
         let trees_key = self.layout.key(&Place::Trees(span.end));
         let has_versions = |key: &str| self.source.versions(key).is_some();
         if !has_versions(key) && !has_versions(&trees_key) {
-            let read = early.unwrap_or_else(|| self.read_segment(span, key, None));
+            let read = early.unwrap_or_else(|| self.read_only(span, key));
             let segment = read.map(|object| self.check(span, key, &object, &note, &trees, start.clone()));
-            let is_laid_over = |segment: &SegmentRead| {
-                let is_clean = segment.summary.findings.worst().is_none();
-                let has_several = |key: &str| self.source.versions_now(key).len() > 1;
-                // Since the list was read.
-                !is_clean
-                    && segment.kept.version != Version::default()
-                    && (has_several(key) || has_several(&trees_key))
-            };
-            if !segment.as_ref().is_ok_and(is_laid_over) {
-                return SpanRead { note, trees, keys, segment: Some(segment) };
+            match self.is_laid_over(&segment, key, &trees_key) {
+                Ok(true) => {}
+                Ok(false) => return SpanRead { note, trees, keys, segment: Some(segment) },
+                Err(unread) => return SpanRead { note, trees, keys, segment: Some(Err(unread)) },
             }
         }
         let (trees, segment) = self.choose(span, key, &note, trees, start);
         SpanRead { note, trees, keys, segment: Some(segment) }
     }
 
-    /// Reads the segment at `key` again, as version, and checks it from another start.
+    /// Whether, since the list was read, another version may have been laid over a segment or its trees file: asked if
+    /// the segment does not fit or did not come.
+    fn is_laid_over(
+        &self,
+        segment: &Result<SegmentRead, Unread>,
+        key: &str,
+        trees_key: &str,
+    ) -> Result<bool, Unread> {
+        match segment {
+            Ok(segment) if segment.summary.findings.worst().is_none() => Ok(false),
+            Ok(segment) if segment.kept.version == Version::default() => Ok(false),
+            Ok(_) => {
+                let has_several = |key: &str| self.source.versions_now(key).map(|(now, _)| now.len() > 1);
+                Ok(has_several(key)? || has_several(trees_key)?)
+            }
+            Err(unread) => {
+                let (now, _) = self.source.versions_now(key).map_err(|_| unread.clone())?;
+                Ok(now.len() > 1)
+            }
+        }
+    }
+
+    /// Reads the segment at `key` again, in the same version, and checks it from another start.
     pub(crate) fn check_from(
         &self,
         nth: usize,
         key: &str,
-        version: &Version,
+        before: &SegmentRead,
         start: Option<Position>,
         (note, trees): (&NoteRead, &TreesRead),
     ) -> Result<SegmentRead, Unread> {
         let span = &self.spans[nth];
-        let object = self.read_segment(span, key, Some(version))?;
+        let object = self.read_segment(key, Some(&before.kept.version), before.size_bytes)?;
         Ok(self.check(span, key, &object, note, trees, start))
     }
 
@@ -252,13 +269,20 @@ impl<'a> SpanReader<'a> {
         TreesRead { kept, findings: of(finding.of_version(&object.version)), trees: None }
     }
 
+    /// The segment of which the list shows one version.
+    fn read_only(&self, span: &Span, key: &str) -> Result<Object, Unread> {
+        let mut names = self.names.segments[span.segments.clone()].iter();
+        let name = names.find(|name| self.layout.key(&name.place()) == key);
+        self.read_segment(key, None, name.map_or(0, |name| name.size_bytes))
+    }
+
     pub(crate) fn read_segment(
         &self,
-        span: &Span,
         key: &str,
         version: Option<&Version>,
+        listed_bytes: u64,
     ) -> Result<Object, Unread> {
-        self.source.read_large(key, version, self.segment_bytes(span), MAX_SEGMENT_BYTES)
+        self.source.read_large(key, version, listed_bytes, MAX_SEGMENT_BYTES)
     }
 
     pub(crate) fn check(
@@ -272,7 +296,7 @@ impl<'a> SpanReader<'a> {
     ) -> SegmentRead {
         let first_root = self.roots_at.partition_point(|size| *size <= span.first.0);
         let end_root = self.roots_at.partition_point(|size| *size <= span.end);
-        let summary = check_segment(&SegmentInput {
+        let mut summary = check_segment(&SegmentInput {
             origin: self.origin,
             key,
             first_seq: span.first,
@@ -285,6 +309,10 @@ impl<'a> SpanReader<'a> {
             wants_openings: records_openings(self.origin),
             off: &self.options.off,
         });
+        let trees_key = self.layout.key(&Place::Trees(span.end));
+        let of_trees = trees.kept.as_ref().map(|kept| (trees_key.as_str(), &kept.version));
+        let versions: Vec<(&str, &Version)> = [(key, &object.version)].into_iter().chain(of_trees).collect();
+        summary.findings.of_versions(&versions);
         SegmentRead { kept: kept(object), size_bytes: object.size_bytes, start, summary }
     }
 }

@@ -10,6 +10,7 @@ mod lifecycle;
 mod reading;
 mod spellings;
 mod versions;
+mod withheld;
 
 use std::sync::Arc;
 

@@ -7,8 +7,8 @@ use schemas::note::MAX_NOTE_BYTES;
 use schemas::{Hash, KeyNote, Layout, Place};
 use store::{Entry, Keep, Kind, Notes, Object, Store, versions};
 
-use super::cut::Cut;
 use super::{Lost, Plan, Step};
+use crate::cut::{Cut, Right, Signed};
 
 const MAX_SCHEMA_BYTES: u64 = 1 << 20;
 
@@ -19,7 +19,8 @@ pub fn plan(store: &dyn Store, origin: &str) -> Result<Plan, Failure> {
         return Err(Failure::Halt(format!("{origin}: the archive holds no chain of this name")));
     }
     let plan = Plan { chain: origin.to_owned(), ..Plan::default() };
-    let mut finding = Finding { store, layout: Layout::of(origin), notes, sizes: Vec::new(), plan };
+    let (origin, layout) = (origin.to_owned(), Layout::of(origin));
+    let mut finding = Finding { signed: Signed { store, origin, layout, notes, sizes: Vec::new() }, plan };
     let troubled = finding.walk()?;
     finding.look_at(troubled)?;
     finding.look_at_hint()?;
@@ -27,12 +28,8 @@ pub fn plan(store: &dyn Store, origin: &str) -> Result<Plan, Failure> {
 }
 
 /// A plan in the making.
-pub(super) struct Finding<'a> {
-    pub store: &'a dyn Store,
-    pub layout: Layout,
-    pub notes: Notes,
-    /// Of the names in checkpoints/, rising. Not all of them need be signed.
-    pub sizes: Vec<u64>,
+struct Finding<'a> {
+    signed: Signed<'a>,
     plan: Plan,
 }
 
@@ -45,8 +42,8 @@ struct Troubled {
 impl Finding<'_> {
     /// Lists all that the layout knows, but for `checkpoint`, which has a version for every minute.
     fn walk(&mut self) -> Result<Vec<Troubled>, Failure> {
-        let (layout, store) = (self.layout.clone(), self.store);
-        let covered = self.notes.newest.as_ref().map_or(0, |newest| newest.size);
+        let (layout, store) = (self.signed.layout.clone(), self.signed.store);
+        let covered = self.signed.notes.newest.as_ref().map_or(0, |newest| newest.size);
         let mut troubled = Vec::new();
         for folder in
             [layout.keys(), layout.checkpoints(), layout.schemas(), layout.segments(), layout.trees()]
@@ -61,7 +58,7 @@ impl Finding<'_> {
                     _ => false,
                 };
                 if let (Place::Checkpoint(size), false) = (&place, is_uncovered) {
-                    self.sizes.push(*size);
+                    self.signed.sizes.push(*size);
                 }
                 if is_uncovered {
                     self.plan.uncovered.push(key.to_owned());
@@ -79,18 +76,20 @@ impl Finding<'_> {
         for Troubled { place, versions } in &troubled {
             match place {
                 Place::Key(first_size) => {
-                    let nth = self.notes.keys.iter().position(|note| note.first_size == *first_size);
-                    let note = nth.map(|nth| self.notes.keys[nth].clone());
-                    let before =
-                        nth.and_then(|nth| nth.checked_sub(1)).map(|nth| self.notes.keys[nth].vkey.clone());
+                    let nth = self.signed.notes.keys.iter().position(|note| note.first_size == *first_size);
+                    let note = nth.map(|nth| self.signed.notes.keys[nth].clone());
+                    let before = nth
+                        .and_then(|nth| nth.checked_sub(1))
+                        .map(|nth| self.signed.notes.keys[nth].vkey.clone());
                     let is_it = |object: &Object| {
                         note.is_some() && KeyNote::open(&object.bytes, before.as_ref()).ok() == note
                     };
                     self.one(versions, MAX_NOTE_BYTES as u64, is_it)?;
                 }
                 Place::Checkpoint(size) => {
-                    let signed = self.notes.checkpoint_at(self.store, &self.plan.chain, *size)?;
-                    let notes = self.notes.clone();
+                    let signed =
+                        self.signed.notes.checkpoint_at(self.signed.store, &self.signed.origin, *size)?;
+                    let notes = self.signed.notes.clone();
                     let is_it =
                         |object: &Object| signed.is_some() && notes.open(*size, &object.bytes).ok() == signed;
                     self.one(versions, MAX_NOTE_BYTES as u64, is_it)?;
@@ -99,7 +98,7 @@ impl Finding<'_> {
                     self.one(versions, MAX_SCHEMA_BYTES, |object| Hash::of(&[&object.bytes]) == *hash)?;
                 }
                 Place::Trees(size) => drop(cuts.insert(*size)),
-                Place::Segment { first_seq, .. } => match self.signed_after(first_seq.0)? {
+                Place::Segment { first_seq, .. } => match self.signed.after(first_seq.0)? {
                     Some(size) => drop(cuts.insert(size)),
                     None => self.lose(versions, "no Checkpoint that covers it is signed"),
                 },
@@ -109,7 +108,7 @@ impl Finding<'_> {
         // A segment and its trees vouch for each other, so they are looked at together.
         let mut found = BTreeSet::new();
         for size in cuts {
-            let Some(cut) = Cut::find(self, size)? else { continue };
+            let Some(cut) = Cut::find(&self.signed, size, &|_| true)? else { continue };
             for (object, versions) in [(cut.trees, cut.trees_versions), (cut.segment, cut.segment_versions)] {
                 found.insert(versions[0].key.clone());
                 self.lay_over_if_hidden(&versions, object);
@@ -134,8 +133,9 @@ impl Finding<'_> {
         max_bytes: u64,
         is_it: impl Fn(&Object) -> bool,
     ) -> Result<(), Failure> {
-        let fitting =
-            versions::fitting_of(self.store, versions, max_bytes, |object| is_it(object).then_some(()));
+        let fitting = versions::fitting_of(self.signed.store, versions, max_bytes, |object| {
+            is_it(object).then_some(())
+        });
         match fitting {
             Ok(Some((object, ()))) => self.lay_over_if_hidden(versions, Right::of(&object)),
             Ok(None) => self.lose(versions, "no version of it is what was signed or named"),
@@ -162,27 +162,27 @@ impl Finding<'_> {
 
     /// `checkpoint` is right if it is any Checkpoint of the chain. If nothing ever was there, nothing belongs there yet.
     fn look_at_hint(&mut self) -> Result<(), Failure> {
-        let Some(newest) = self.notes.newest.clone() else { return Ok(()) };
-        let key = self.layout.key(&Place::Hint);
-        let over = match self.store.get(&key, None, None, MAX_NOTE_BYTES as u64) {
+        let Some(newest) = self.signed.notes.newest.clone() else { return Ok(()) };
+        let key = self.signed.layout.key(&Place::Hint);
+        let over = match self.signed.store.get(&key, None, None, MAX_NOTE_BYTES as u64) {
             Ok(object) => {
                 let size = schemas::Checkpoint::parse(&object.bytes).map(|(checkpoint, _)| checkpoint.size);
-                if size.is_ok_and(|size| self.notes.open(size, &object.bytes).is_ok()) {
+                if size.is_ok_and(|size| self.signed.notes.open(size, &object.bytes).is_ok()) {
                     return Ok(());
                 }
                 Some(object.version)
             }
             Err(error) if matches!(error.kind(), Kind::Missing | Kind::TooLarge | Kind::Refused) => {
-                match versions::of_key(self.store, &key)?.first() {
+                match versions::of_key(self.signed.store, &key)?.first() {
                     None => return Ok(()),
                     Some(newest) => (!newest.delete_marker).then(|| newest.version.clone()),
                 }
             }
             Err(error) => return Err(error.into()),
         };
-        let from = self.layout.key(&Place::Checkpoint(newest.size));
-        let note = versions::fitting(self.store, &from, MAX_NOTE_BYTES as u64, |object| {
-            self.notes.open(newest.size, &object.bytes).ok()
+        let from = self.signed.layout.key(&Place::Checkpoint(newest.size));
+        let note = versions::fitting(self.signed.store, &from, MAX_NOTE_BYTES as u64, |object| {
+            self.signed.notes.open(newest.size, &object.bytes).ok()
         })?;
         if let Some((note, _)) = note {
             let Right { version, sha256, size_bytes } = Right::of(&note);
@@ -198,51 +198,11 @@ impl Finding<'_> {
         Ok(())
     }
 
-    /// The size of the first signed Checkpoint that covers this seq.
-    fn signed_after(&self, seq: u64) -> Result<Option<u64>, Failure> {
-        let after = self.sizes.partition_point(|size| *size <= seq);
-        self.first_signed(self.sizes[after..].iter())
-    }
-
-    /// The size of the last signed Checkpoint before this one: where its segment begins.
-    pub(super) fn signed_before(&self, size: u64) -> Result<Option<u64>, Failure> {
-        let before = self.sizes.partition_point(|other| *other < size);
-        self.first_signed(self.sizes[..before].iter().rev())
-    }
-
-    fn first_signed<'a>(&self, sizes: impl Iterator<Item = &'a u64>) -> Result<Option<u64>, Failure> {
-        for size in sizes {
-            if self.notes.checkpoint_at(self.store, &self.plan.chain, *size)?.is_some() {
-                return Ok(Some(*size));
-            }
-        }
-        Ok(None)
-    }
-
-    /// The chain.
-    pub(super) fn chain(&self) -> &str {
-        &self.plan.chain
-    }
-
     fn is_lost(&self, key: &str) -> bool {
         self.plan.lost.iter().any(|lost| lost.key == key)
     }
 
     fn lose(&mut self, versions: &[Entry], why: &str) {
         self.plan.lost.push(Lost { key: versions[0].key.clone(), why: why.to_owned() });
-    }
-}
-
-/// A version that fits.
-pub(super) struct Right {
-    pub version: store::Version,
-    pub sha256: Hash,
-    pub size_bytes: u64,
-}
-
-impl Right {
-    pub(super) fn of(object: &Object) -> Right {
-        let (version, sha256) = (object.version.clone(), Hash::of(&[&object.bytes]));
-        Right { version, sha256, size_bytes: object.size_bytes }
     }
 }

@@ -12,13 +12,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use runtime::{Clock, Deadline, Failure, Stop};
-use schemas::framing::{Framing, SCHEMA_HEADER, schema_of};
-use schemas::head::head_schema_hash;
 use schemas::{Hash, Head};
 use store::{Notes, Store};
-use stream::{Kind, Lane, Record, Stream, topics};
+use stream::{Kind, Lane, Stream, topics};
 use tracing::{debug, info, warn};
 
+use crate::heads::{cut_head, record_at};
 use crate::role;
 
 pub use metrics::TrimmerMetrics;
@@ -191,7 +190,7 @@ impl Trimmer {
         }
         let sealed = &known.sealed;
         // Trimmed further by somebody else already.
-        let Ok(batch) = window::record_at(&*self.stream, sealed, head_offset)? else { return Ok(None) };
+        let Ok(batch) = record_at(&*self.stream, sealed, head_offset)? else { return Ok(None) };
         let at = batch.get(0).filter(|record| record.offset == head_offset);
         let Some(head) = at.as_ref().and_then(cut_head) else {
             return Ok(Some(format!(
@@ -332,11 +331,4 @@ fn say(said: &mut Option<String>, why: String) {
         warn!("{why}");
         *said = Some(why);
     }
-}
-
-/// The Head that this record is, if it cuts.
-fn cut_head(record: &Record<'_>) -> Option<Head> {
-    let schema = schema_of(record.headers.get(SCHEMA_HEADER)).ok()?;
-    let datum = Framing::Bare.datum(record.value?).ok()?;
-    (schema == head_schema_hash()).then(|| Head::parse(datum).ok())?.filter(|head| head.cut)
 }

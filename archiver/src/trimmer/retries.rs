@@ -8,6 +8,7 @@ use schemas::Hash;
 use stream::{Batch, Kind, Lane, Limit, Log, Record};
 
 use super::{Archived, Known, Trimmer, look_again_after, window};
+use crate::heads::record_at;
 
 /// How much of audit.events stays, of each chain: what holds least counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,7 +84,7 @@ impl Trimmer {
     /// Whether audit.events is the topic that the cut was made from. An offset in one that was made anew would let go of
     /// what nobody has sealed.
     fn is_the_source(&self, known: &Known, archived: &Archived, at: u64) -> Result<bool, Failure> {
-        let Ok(batch) = window::record_at(&*self.stream, &known.events, at)? else {
+        let Ok(batch) = record_at(&*self.stream, &known.events, at)? else {
             // Trimmed further by somebody else already.
             return Ok(true);
         };

@@ -1,29 +1,9 @@
 //! Where the records begin that are too young to be trimmed.
 
-use std::time::Duration;
-
 use runtime::Failure;
-use stream::{Batch, Kind, Lane, Limit, Log};
+use stream::{Lane, Log};
 
-/// How long a record that is there may take to be read.
-const PATIENCE: Duration = Duration::from_secs(10);
-const ONE: Limit = Limit { records: 1, bytes: 1 };
-
-/// A batch of the first record of `lane` at `from` or after it. None: `from` has been trimmed, and the lane starts
-/// there.
-pub(super) fn record_at(log: &dyn Log, lane: &Lane, from: u64) -> Result<Result<Batch, u64>, Failure> {
-    let mut batch = Batch::new();
-    match log.read(lane, from, &mut batch, ONE, PATIENCE) {
-        Err(error) => match error.kind() {
-            Kind::OutOfRange { start, .. } if start > from => Ok(Err(start)),
-            _ => Err(error.into()),
-        },
-        Ok(()) if batch.is_empty() => {
-            Err(Failure::Retry(format!("{lane}: what stands at {from} could not be read in time")))
-        }
-        Ok(()) => Ok(Ok(batch)),
-    }
-}
+use crate::heads::record_at;
 
 /// The first offset from `from` on that has a record of `since_ms` or later at it or next after it; `until` if all
 /// before that are older. There must be a record at `until`. Records are taken to be in the order of their time: where

@@ -24,7 +24,7 @@ struct Adopted {
     sha256: Hash,
     is_exact: bool,
     is_newest: bool,
-    /// What its lock lacks.
+    /// What its lock or its encryption lacks, and what to do.
     lacks: Option<String>,
 }
 
@@ -32,6 +32,8 @@ struct Adopted {
 const PART_BYTES: u64 = 8 << 20;
 /// No segment's header is longer.
 const HEADER_BYTES: u64 = 1 << 20;
+const ENCRYPT: &str = "Nothing more is archived until the store encrypts what it is given: see `sealog doctor`. Then copy \
+                       this one onto its own key, encrypted and locked, under an identity that may";
 
 impl Writing<'_> {
     /// Answers the SHA-256 of what is there in the end.
@@ -45,7 +47,7 @@ impl Writing<'_> {
             }
         })?;
         match put {
-            Some(version) => self.read_back(evidence, &version, asked_at),
+            Some(version) => self.read_back(evidence, &version, self.earliest(asked_at)),
             None => self.adopt(evidence, place),
         }
     }
@@ -65,6 +67,9 @@ impl Writing<'_> {
             let part = self.patiently(|| self.store.get(key, Some(version), Some(start..end), PART_BYTES))?;
             if part.size_bytes != size_bytes {
                 return Err(halt(format!("{size_bytes} bytes were given, {} are there", part.size_bytes)));
+            }
+            if let Some(otherwise) = &part.encrypted_otherwise {
+                return Err(halt(format!("{otherwise}. {ENCRYPT}")));
             }
             if let Some(lacks) = shortfall(&part, self.store.retention(), asked_at) {
                 return Err(halt(format!(
@@ -98,10 +103,7 @@ impl Writing<'_> {
             };
         };
         if let Some(lacks) = adopted.lacks {
-            return Err(Failure::Halt(format!(
-                "{key} is there already, but {lacks}. `sealog locks --extend`, under an identity that may, puts it \
-                 right"
-            )));
+            return Err(Failure::Halt(format!("{key} is there already, but {lacks}")));
         }
         if !adopted.is_newest {
             warn!(
@@ -130,7 +132,7 @@ impl Writing<'_> {
                 sha256: Hash::of(&[&object.bytes]),
                 is_exact,
                 is_newest: entry.newest,
-                lacks: shortfall_of_anothers(&object, self.store.retention()),
+                lacks: self.lacks(&object),
             };
             if best.as_ref().is_none_or(|best| rank(&found) > rank(best)) {
                 best = Some(found);
@@ -140,6 +142,16 @@ impl Writing<'_> {
             }
         }
         Ok(best)
+    }
+
+    /// What another's object lacks, and what to do then.
+    fn lacks(&self, object: &Object) -> Option<String> {
+        let otherwise = object.encrypted_otherwise.as_ref();
+        let otherwise = otherwise.map(|otherwise| format!("{otherwise}. {ENCRYPT}"));
+        otherwise.or_else(|| {
+            let lacks = shortfall_of_anothers(object, self.store.retention())?;
+            Some(format!("{lacks}. `sealog locks --extend`, under an identity that may, puts it right"))
+        })
     }
 
     /// None: it is no object, is gone, or nobody may read it.
@@ -168,7 +180,8 @@ impl Writing<'_> {
                 );
             }
         }
-        let newest = self.patiently(|| self.store.get(key, None, Some(0..1), 1))?;
+        // Without a byte of it: junk need not be readable to be laid over.
+        let newest = self.patiently(|| self.store.get(key, None, Some(0..0), 0))?;
         if newest.version == Version::default() {
             return halt(
                 "this archive keeps no versions. Look at it, and move it out of the archive by hand",
@@ -186,7 +199,13 @@ impl Writing<'_> {
             return Err(Failure::Retry(format!("{key} was written to meanwhile: it is looked at again")));
         };
         warn!(key, "laid over the junk that stood there");
-        self.read_back(evidence, &version, asked_at)
+        self.read_back(evidence, &version, self.earliest(asked_at))
+    }
+
+    /// A store that asks again by itself dates each lock anew: when the clock was set right meanwhile, from an earlier
+    /// moment than it was asked at.
+    fn earliest(&self, asked_at: Micros) -> Micros {
+        asked_at.min(self.clock.wall())
     }
 
     /// Whether it speaks for this chain, or for one of its name, so that it must not be called junk.

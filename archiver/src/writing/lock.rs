@@ -28,7 +28,7 @@ pub(crate) fn shortfall(object: &Object, retention: Option<Retention>, from: Mic
 }
 
 /// The same of an object that another process wrote, at some moment that only the store knows.
-pub(super) fn shortfall_of_anothers(object: &Object, retention: Option<Retention>) -> Option<String> {
+pub(crate) fn shortfall_of_anothers(object: &Object, retention: Option<Retention>) -> Option<String> {
     shortfall(object, retention, Micros(object.modified.0.saturating_sub(SKEW_US)))
 }
 
@@ -59,6 +59,7 @@ mod tests {
             modified: NOW,
             lock: lock.map(|(mode, until)| Lock { mode, until: Micros(until) }),
             is_held: false,
+            encrypted_otherwise: None,
         }
     }
 

@@ -131,6 +131,19 @@ fn told_to_it_lays_what_is_due_over_junk_and_the_junk_stays_to_be_seen() {
 }
 
 #[test]
+fn junk_that_nobody_can_read_is_laid_over_like_any_other() {
+    let rig = sealed();
+    let expected = expected(&rig);
+    for (key, _) in &expected {
+        let store = up_to(key, &expected, &rig);
+        let junk = store.lay_over_unreadable(key);
+        archive_into(&rig, &store, true).unwrap_or_else(|why| panic!("{key}: {why}"));
+        assert!(is_as_expected(&store, &expected), "{key}");
+        assert_eq!(versions_of(&store, key).last(), Some(&junk));
+    }
+}
+
+#[test]
 fn what_a_key_for_this_chain_signed_is_no_junk() {
     let rig = sealed();
     let layout = Layout::of(&rig.chain());
@@ -244,6 +257,23 @@ fn a_store_that_locks_less_than_was_asked_for_gets_nothing_more() {
         // As if it had been extended.
         let (key, bytes) = written.first_key_value().unwrap();
         store.lay_over(key, bytes);
+        archive_into(&rig, &store, false).unwrap();
+        assert_eq!(archived_in(&store), rig.size());
+    }
+}
+
+#[test]
+fn a_store_that_encrypts_otherwise_than_was_asked_for_gets_nothing_more() {
+    let rig = sealed();
+    for (key, bytes) in expected(&rig).into_iter().filter(|(key, _)| !is_hint(key)) {
+        let store = up_to(&key, &expected(&rig), &rig);
+        store.encrypt(false);
+        halts(archive_into(&rig, &store, false), "not encrypted");
+        assert_eq!(newest(&store, &key), bytes, "it is the last that is written");
+        store.encrypt(true);
+        rig.stream.forget_positions();
+        halts(archive_into(&rig, &store, false), "is there already, but it is not encrypted");
+        store.lay_over(&key, &bytes);
         archive_into(&rig, &store, false).unwrap();
         assert_eq!(archived_in(&store), rig.size());
     }

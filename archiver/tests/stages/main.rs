@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
 mod jammed;
+mod planted;
 mod repairing;
 mod restarts;
 #[path = "../../../tests/harness/rig.rs"]

@@ -227,6 +227,25 @@ fn what_is_laid_over_is_locked_as_evidence_is() {
 }
 
 #[test]
+fn what_nobody_can_read_is_laid_over_and_a_step_that_fails_does_not_hold_up_the_others() {
+    let (rig, contents) = an_archive();
+    for key in contents.keys() {
+        rig.store.lay_over_unreadable(key);
+    }
+    let plan = planned(&rig);
+    assert_eq!(plan.steps.len(), contents.len(), "{plan:?}");
+    let [first, .., last] = plan.steps.as_slice() else { panic!("{plan:?}") };
+    let meanwhile = [first, last].map(|step| (rig.store.lay_over(&step.key, b"more junk"), &step.key));
+    let mut done = 0;
+    let result = carry_out(rig.store(), &*rig.clock, &plan, |_| done += 1);
+    assert_eq!(done, contents.len() - 2);
+    let Err(Failure::Retry(why)) = result else { panic!("{result:?}") };
+    meanwhile.iter().for_each(|(_, key)| assert!(why.contains(*key), "{why}"));
+    assert_eq!(repair(&rig).len(), 2);
+    assert!(newest_of_all(&rig.store) == contents);
+}
+
+#[test]
 fn a_chain_that_is_not_there_or_has_two_histories_is_not_repaired() {
     let (rig, _) = an_archive();
     halts(plan(rig.store(), "acme.example/other/0").map(drop), "no chain of this name");

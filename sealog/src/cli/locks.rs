@@ -20,7 +20,7 @@ use crate::archive::{AtS3, Place};
 use crate::config::period;
 use longer::{Least, Longer};
 use print::Printer;
-use walk::{Rules, pages, walk};
+use walk::{Class, Rules, pages, walk};
 
 /// See what holds each object of an archive in its place, version by version, and lock it for longer.
 ///
@@ -136,7 +136,7 @@ fn look(args: &Locks, asked: &Asked) -> Result<u64> {
     let store = asked.place.open()?;
     let walked = walk(&*store, &|take| pages(&*store, take), &rules, |found| Ok(printer.line(found, false)?));
     let summary = printer.end(walked.is_ok(), None)?;
-    walked.map(|()| summary.count_of_findings())
+    walked.and_then(|()| summary.verdict())
 }
 
 fn look_at_bucket(args: &Locks, asked: &Asked, store: &S3) -> Result<u64> {
@@ -159,7 +159,8 @@ fn look_at_bucket(args: &Locks, asked: &Asked, store: &S3) -> Result<u64> {
     let mut sees_locks = false;
     let walked = walk(store, &|take| store.each_version("", take), &rules, |found| {
         // What is hidden from us would read as if it were not there, of every object.
-        if !sees_locks && !found.kept.delete_marker && found.kept.lock.is_none() {
+        let is_looked_at = found.refused.is_none() && found.class != Class::Unknown;
+        if !sees_locks && is_looked_at && !found.kept.delete_marker && found.kept.lock.is_none() {
             if !store.may_see_lock(found.key, &found.kept.version)? {
                 bail!(
                     "this identity may not see locks: give it s3:GetObjectRetention, as deploy/iam/auditor.json does"
@@ -174,7 +175,7 @@ fn look_at_bucket(args: &Locks, asked: &Asked, store: &S3) -> Result<u64> {
     if summary.keys == 0 {
         bail!("{}: nothing is there: is this the archive's root?", args.archive);
     }
-    Ok(summary.count_of_findings())
+    summary.verdict()
 }
 
 /// What the bucket promises by itself.

@@ -122,7 +122,7 @@ fn options(args: &Verify, place: &Place) -> Result<Options> {
 #[cfg(feature = "s3")]
 fn promise(args: &Verify, place: &Place) -> Result<Option<Promise>> {
     let Some(bucket) = place.bucket()? else { return Ok(None) };
-    if !may_see_locks(&bucket)? {
+    if !may_see_locks(&bucket, |key, version| bucket.may_see_lock(key, version))? {
         said_note(
             "these credentials may not see locks: give them s3:GetObjectRetention, as deploy/iam/auditor.json does",
         );
@@ -142,18 +142,45 @@ fn promise(args: &Verify, place: &Place) -> Result<Option<Promise>> {
     }
 }
 
-/// Whether the lock of the first object that has one, or might, is ours to see. Of a lock that is not, nothing is said.
+/// How many objects of the archive's are looked at: the first keys of a chain are its hint and its first note.
 #[cfg(feature = "s3")]
-fn may_see_locks(bucket: &store::s3::S3) -> Result<bool> {
-    use store::{Listing, Store};
-    // The first keys of a chain are its hint and its first note.
-    for entry in bucket.list("", "", Listing::Newest(2))?.entries {
-        let object = bucket.get(&entry.key, None, Some(0..0), 0)?;
-        if object.lock.is_none() && !bucket.may_see_lock(&entry.key, &object.version)? {
-            return Ok(false);
+const LOCKS_LOOKED_AT: usize = 2;
+
+/// Whether the locks of the first objects are ours to see. Of a lock that is not, nothing is said. `may_see_lock` is
+/// asked for objects without one. What is no object of an archive, and what may not be read, is passed over: anybody
+/// can have put it there, and whatever it is, the check itself says it.
+#[cfg(feature = "s3")]
+fn may_see_locks(
+    store: &dyn store::Store,
+    may_see_lock: impl Fn(&str, &store::Version) -> store::Result<bool>,
+) -> store::Result<bool> {
+    use store::{Kind, Listing};
+    const PAGE: usize = 100;
+    let (mut after, mut looked_at) = (String::new(), 0);
+    loop {
+        let page = store.list("", &after, Listing::Newest(PAGE))?;
+        for entry in &page.entries {
+            if verifier::place_of(&entry.key).is_none() {
+                continue;
+            }
+            let object = match store.get(&entry.key, None, Some(0..0), 0) {
+                Ok(object) => object,
+                Err(error) if matches!(error.kind(), Kind::Refused | Kind::Missing) => continue,
+                Err(error) => return Err(error),
+            };
+            if object.lock.is_none() && !may_see_lock(&entry.key, &object.version)? {
+                return Ok(false);
+            }
+            looked_at += 1;
+            if looked_at == LOCKS_LOOKED_AT {
+                return Ok(true);
+            }
+        }
+        match page.entries.last() {
+            Some(last) if page.more && last.key > after => after.clone_from(&last.key),
+            _ => return Ok(true),
         }
     }
-    Ok(true)
 }
 
 #[cfg(not(feature = "s3"))]
@@ -280,6 +307,76 @@ mod tests {
         let options = asked(&args(&archive, Some(chain.vkey().to_string()), vec![kept])).unwrap();
         let report = verifier::verify(&Directory::open_read_only(&archive).unwrap(), &options);
         assert_eq!(report.verdict.words(), "intact", "{report}");
+    }
+
+    /// A bucket in which what its name says may not be read, and from which one key has gone since it was listed.
+    #[cfg(feature = "s3")]
+    struct Withheld(store::memory::Memory);
+
+    #[cfg(feature = "s3")]
+    impl store::Store for Withheld {
+        fn put_new(&self, key: &str, body: &[u8], keep: store::Keep) -> store::Result<store::Version> {
+            self.0.put_new(key, body, keep)
+        }
+
+        fn replace_if(
+            &self,
+            key: &str,
+            tag: Option<&store::Tag>,
+            body: &[u8],
+            keep: store::Keep,
+        ) -> store::Result<store::Version> {
+            self.0.replace_if(key, tag, body, keep)
+        }
+
+        fn get(
+            &self,
+            key: &str,
+            version: Option<&store::Version>,
+            range: Option<std::ops::Range<u64>>,
+            max_bytes: u64,
+        ) -> store::Result<store::Object> {
+            match key {
+                "a/0/checkpoint" => Err(store::Error::new(store::Kind::Refused, key, "another's key")),
+                "a/0/checkpoints/00000000000000000000.note" => {
+                    Err(store::Error::new(store::Kind::Missing, key, "nothing is there"))
+                }
+                _ if verifier::place_of(key).is_none() => {
+                    Err(store::Error::new(store::Kind::Away, key, "not reached"))
+                }
+                _ => self.0.get(key, version, range, max_bytes),
+            }
+        }
+
+        fn retention(&self) -> Option<Retention> {
+            self.0.retention()
+        }
+
+        fn list(&self, prefix: &str, after: &str, listing: store::Listing) -> store::Result<store::Page> {
+            self.0.list(prefix, after, listing)
+        }
+    }
+
+    #[test]
+    #[cfg(feature = "s3")]
+    fn junk_in_a_bucket_does_not_keep_the_check_from_seeing_whether_it_may_see_locks() {
+        let memory = store::memory::Memory::new(std::sync::Arc::new(SystemClock));
+        let mut chain = ChainBuilder::begin("a/0", 7);
+        chain.seal(events(0..3));
+        store_objects(&chain.objects, &memory).unwrap();
+        (0..250).for_each(|n| drop(memory.lay_over(&format!(".tmp/{n}"), b"junk")));
+        let asked = std::cell::RefCell::new(Vec::new());
+        let may_see = |answer: bool| {
+            asked.borrow_mut().clear();
+            may_see_locks(&Withheld(memory.clone()), |key, _| {
+                asked.borrow_mut().push(key.to_owned());
+                Ok(answer)
+            })
+        };
+        assert!(may_see(true).unwrap());
+        assert_eq!(asked.borrow().len(), LOCKS_LOOKED_AT, "{asked:?}");
+        assert!(!may_see(false).unwrap());
+        assert!(asked.borrow()[0].starts_with("a/0/checkpoints/00000000000000000003"), "{asked:?}");
     }
 
     /// Not a test of its own: what the next one runs.

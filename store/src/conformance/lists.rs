@@ -140,7 +140,8 @@ pub fn an_entry_says_what_a_read_says(store: &dyn Store) {
     assert_eq!((newest.entries, page.entries), (vec![expected.clone()], vec![expected]));
 }
 
-/// Of each key exactly one is the newest and it is the one that is read. One page holds all versions of a key.
+/// Of each key exactly one is the newest and it is the one that is read. One page holds all versions of a key, as long
+/// as they are within the bound.
 pub fn every_version_is_listed_newest_first(store: &dyn Store) {
     put(store, "a", b"once");
     put(store, "z", b"once");

@@ -60,6 +60,7 @@ impl Directory {
             modified,
             lock: None,
             is_held: false,
+            encrypted_otherwise: None,
         })
     }
 

@@ -4,7 +4,7 @@ use std::io::{self, Read};
 use std::ops::Range;
 
 use ureq::Body;
-use ureq::http::{HeaderMap, HeaderName, Response, header};
+use ureq::http::{HeaderMap, HeaderName, Response, Version as HttpVersion, header};
 
 use super::client::{Fault, Verb};
 use super::{Http, date};
@@ -60,37 +60,51 @@ fn whole(answer: Response<Body>, range: Option<Range<u64>>, max_bytes: u64) -> R
     if head.status.as_u16() != 200 {
         return Err(Fault::Final(Kind::Refused, format!("the server answers {}", head.status)));
     }
-    let length = length(&head.headers);
-    let range = range.unwrap_or(0..u64::MAX);
-    let (start, end) = match length {
-        Some(length) => (range.start.min(length), range.end.min(length)),
-        None => (range.start, range.end),
+    let Some(length) = length(&head.headers) else {
+        let coding = text(&head.headers, header::TRANSFER_ENCODING).unwrap_or_default().to_ascii_lowercase();
+        let is_chunked = head.version == HttpVersion::HTTP_11 && coding.contains("chunked");
+        return match (is_chunked, range) {
+            (true, None) => chunks(&head.headers, body, max_bytes),
+            // How large it is shows at its end only, and that may never come.
+            (true, Some(_)) => {
+                refused("the server sends all of it instead of a part, and does not say how large it is")
+            }
+            // Such an answer ends when the connection does, which looks the same when it was cut.
+            (false, _) => {
+                refused("the server does not say where its answer ends: let it send a Content-Length")
+            }
+        };
     };
-    if length.is_some() && end - start > max_bytes {
-        return Err(too_large(end - start, max_bytes));
+    let range = range.unwrap_or(0..u64::MAX);
+    let (start, end) = (range.start.min(length), range.end.min(length));
+    let wanted = end - start;
+    if wanted > max_bytes {
+        return Err(too_large(wanted, max_bytes));
     }
     let mut reader = body.into_with_config().limit(u64::MAX).reader();
-    let cut = |error: io::Error| Fault::Again(format!("the answer was cut: {error}"));
     let skipped = io::copy(&mut (&mut reader).take(start), &mut io::sink()).map_err(cut)?;
-    let wanted = (end - start).min(max_bytes.saturating_add(1));
-    let mut bytes = Vec::with_capacity(length.map_or(0, |_| wanted.min(MAX_ROOM_BYTES) as usize));
+    let mut bytes = Vec::with_capacity(wanted.min(MAX_ROOM_BYTES) as usize);
     (&mut reader).take(wanted).read_to_end(&mut bytes).map_err(cut)?;
-    if bytes.len() as u64 > max_bytes {
-        return Err(too_large(bytes.len() as u64, max_bytes));
+    if skipped + bytes.len() as u64 != end {
+        return Err(Fault::Again("the answer was cut".to_owned()));
     }
-    let size_bytes = match length {
-        Some(length) if skipped + bytes.len() as u64 == end => {
-            // Only when its end was seen is the connection good for the next one.
-            if end == length {
-                reader.read(&mut [0]).map_err(cut)?;
-            }
-            length
-        }
-        Some(_) => return Err(Fault::Again("the answer was cut".to_owned())),
-        // It ends where it ends.
-        None => skipped + bytes.len() as u64 + io::copy(&mut reader, &mut io::sink()).map_err(cut)?,
-    };
-    Ok(object(&head.headers, bytes, size_bytes))
+    // Only when its end was seen is the connection good for the next one.
+    if end == length {
+        reader.read(&mut [0]).map_err(cut)?;
+    }
+    Ok(object(&head.headers, bytes, length))
+}
+
+/// An object whose size shows at its end, which is marked. Of one that is larger than `max_bytes` no more is read.
+fn chunks(headers: &HeaderMap, body: Body, max_bytes: u64) -> Result<Object, Fault> {
+    let reader = body.into_with_config().limit(u64::MAX).reader();
+    let mut bytes = Vec::new();
+    reader.take(max_bytes.saturating_add(1)).read_to_end(&mut bytes).map_err(cut)?;
+    let size_bytes = bytes.len() as u64;
+    match size_bytes > max_bytes {
+        true => Err(too_large(size_bytes, max_bytes)),
+        false => Ok(object(headers, bytes, size_bytes)),
+    }
 }
 
 /// A part, as it was asked for.
@@ -109,7 +123,7 @@ fn part(answer: Response<Body>, range: Range<u64>, max_bytes: u64) -> Result<Obj
     }
     let mut bytes = Vec::with_capacity(wanted.min(MAX_ROOM_BYTES) as usize);
     let read = body.into_with_config().limit(u64::MAX).reader().take(wanted + 1).read_to_end(&mut bytes);
-    read.map_err(|error| Fault::Again(format!("the answer was cut: {error}")))?;
+    read.map_err(cut)?;
     match bytes.len() as u64 == wanted {
         true => Ok(object(&head.headers, bytes, size_bytes)),
         false => Err(Fault::Again(format!("{} bytes came instead of {wanted}", bytes.len()))),
@@ -137,7 +151,16 @@ fn object(headers: &HeaderMap, bytes: Vec<u8>, size_bytes: u64) -> Object {
         modified,
         lock: None,
         is_held: false,
+        encrypted_otherwise: None,
     }
+}
+
+fn refused(what: &str) -> Result<Object, Fault> {
+    Err(Fault::Final(Kind::Refused, what.to_owned()))
+}
+
+fn cut(error: io::Error) -> Fault {
+    Fault::Again(format!("the answer was cut: {error}"))
 }
 
 fn too_large(coming: u64, max_bytes: u64) -> Fault {
@@ -145,7 +168,11 @@ fn too_large(coming: u64, max_bytes: u64) -> Fault {
     Fault::Final(Kind::TooLarge, what)
 }
 
+/// None too where it is overridden: chunks end where they say it.
 fn length(headers: &HeaderMap) -> Option<u64> {
+    if headers.contains_key(header::TRANSFER_ENCODING) {
+        return None;
+    }
     text(headers, header::CONTENT_LENGTH)?.parse().ok()
 }
 

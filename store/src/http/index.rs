@@ -29,6 +29,9 @@ pub(super) enum What {
 /// No link of a name is longer: a page that somebody made up must not take for ever.
 const MAX_TAG_BYTES: usize = 4_096;
 
+/// No page is read that shows more.
+const MAX_NAMES: usize = 1_000_000;
+
 /// How the pages begin that are known to list a folder.
 const TITLES: [&str; 2] = ["index of ", "directory listing for "];
 
@@ -53,6 +56,10 @@ struct Line {
 }
 
 fn json(text: &str) -> Result<Vec<Found>, String> {
+    // Before they are made: a line in memory is many times as large as on the page.
+    if text.matches('{').count() > MAX_NAMES {
+        return Err(too_many());
+    }
     let lines: Vec<Line> = serde_json::from_str(text)
         .map_err(|error| format!("its page is not the JSON of nginx's autoindex: {error}"))?;
     let found = |line: Line| {
@@ -81,6 +88,9 @@ fn html(folder: &str, text: &str) -> Result<Vec<Found>, String> {
     if !lower.trim_end().ends_with("</html>") {
         return Err("its page has no end".to_owned());
     }
+    if lower.matches("<a ").count() > MAX_NAMES {
+        return Err(too_many());
+    }
     let mut found = Vec::new();
     for (at, _) in lower.match_indices("<a ") {
         let tag = beginning(&text[at + 2..], MAX_TAG_BYTES);
@@ -93,6 +103,10 @@ fn html(folder: &str, text: &str) -> Result<Vec<Found>, String> {
         }
     }
     Ok(found)
+}
+
+fn too_many() -> String {
+    format!("its page shows more than {MAX_NAMES} names: no folder of an archive holds so many")
 }
 
 /// At most so many bytes of a text, in whole characters.

@@ -13,6 +13,7 @@
 //! * A server without ranges sends the whole object, and what was not asked for is dropped here.
 //! * There are no versions and no locks, and the verbs that write answer `Refused`.
 
+mod budget;
 mod client;
 mod date;
 mod get;

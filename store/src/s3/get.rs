@@ -8,11 +8,13 @@ use aws_sdk_s3::error::SdkError;
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
 use aws_sdk_s3::primitives::{ByteStream, DateTime, DateTimeFormat};
-use aws_sdk_s3::types::{ObjectLockLegalHoldStatus, ObjectLockMode};
+use aws_sdk_s3::types::{ObjectLockLegalHoldStatus, ObjectLockMode, ServerSideEncryption};
 use schemas::Micros;
 
 use super::attempt::{allowance, within};
 use super::fault::{Fault, Meaning};
+use super::options::Encryption;
+use super::put::encrypted_otherwise;
 use super::{S3, version_of, whole_seconds};
 use crate::{Error, Kind, Lock, Mode, Object, Result, Tag, Version};
 
@@ -94,7 +96,7 @@ impl S3 {
             None if range.is_none() || coming_bytes == 0 => coming_bytes,
             None => return Err(Fault::refused("the server sent the whole object instead of a part")),
         };
-        Ok(Read::Object(answer.known().object(bytes, size_bytes)))
+        Ok(Read::Object(answer.known().object(&self.options.encryption, bytes, size_bytes)))
     }
 
     /// What is known of the object, without its bytes.
@@ -103,7 +105,8 @@ impl S3 {
             let request = self.client.head_object().bucket(&self.options.bucket).key(asked.full_key);
             let request = request.set_version_id(asked.version.map(str::to_owned));
             let answer = within(time, request.send()).await?;
-            Ok(answer.known().object(Vec::new(), length(answer.content_length())?))
+            let size_bytes = length(answer.content_length())?;
+            Ok(answer.known().object(&self.options.encryption, Vec::new(), size_bytes))
         })
     }
 
@@ -191,10 +194,12 @@ struct Known<'a> {
     mode: Option<&'a ObjectLockMode>,
     until: Option<&'a DateTime>,
     hold: Option<&'a ObjectLockLegalHoldStatus>,
+    encryption: Option<&'a ServerSideEncryption>,
+    kms_key: Option<&'a str>,
 }
 
 impl Known<'_> {
-    fn object(&self, bytes: Vec<u8>, size_bytes: u64) -> Object {
+    fn object(&self, wish: &Encryption, bytes: Vec<u8>, size_bytes: u64) -> Object {
         let lock = self.mode.zip(self.until).map(|(mode, until)| lock(mode.as_str(), *until));
         Object {
             bytes,
@@ -204,6 +209,7 @@ impl Known<'_> {
             modified: self.modified.map(whole_seconds).unwrap_or_default(),
             lock,
             is_held: self.hold == Some(&ObjectLockLegalHoldStatus::On),
+            encrypted_otherwise: encrypted_otherwise(wish, self.encryption, self.kms_key),
         }
     }
 }
@@ -221,6 +227,8 @@ impl Answer for GetObjectOutput {
             mode: self.object_lock_mode(),
             until: self.object_lock_retain_until_date(),
             hold: self.object_lock_legal_hold_status(),
+            encryption: self.server_side_encryption(),
+            kms_key: self.ssekms_key_id(),
         }
     }
 }
@@ -234,6 +242,8 @@ impl Answer for HeadObjectOutput {
             mode: self.object_lock_mode(),
             until: self.object_lock_retain_until_date(),
             hold: self.object_lock_legal_hold_status(),
+            encryption: self.server_side_encryption(),
+            kms_key: self.ssekms_key_id(),
         }
     }
 }

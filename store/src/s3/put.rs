@@ -83,27 +83,45 @@ impl S3 {
 
     /// A server may take the wish and not know it. The object is there then, and locked.
     fn check_encryption(&self, key: &str, written: &PutObjectOutput) -> Result<()> {
-        let how = written.server_side_encryption();
-        let is_done = match &self.options.encryption {
-            Encryption::OfTheBucket => true,
-            Encryption::ServerKeys => how == Some(&ServerSideEncryption::Aes256),
-            Encryption::KmsKey(None) => how == Some(&ServerSideEncryption::AwsKms),
-            // AWS answers with the whole name, of which the end may have been given.
-            Encryption::KmsKey(Some(name)) => {
-                let used = written.ssekms_key_id();
-                how == Some(&ServerSideEncryption::AwsKms)
-                    && used.is_some_and(|used| used.ends_with(name.as_str()))
-            }
-        };
-        match is_done {
-            true => Ok(()),
-            false => {
-                let what =
-                    "it was stored without the encryption that is configured: check what the server can do";
+        let (how, used) = (written.server_side_encryption(), written.ssekms_key_id());
+        match encrypted_otherwise(&self.options.encryption, how, used) {
+            None => Ok(()),
+            Some(otherwise) => {
+                let what = format!("it was stored, but {otherwise}: check what the server can do");
                 Err(Error::new(Kind::Refused, key, what))
             }
         }
     }
+}
+
+/// How what a server says of an object is not what is wished for.
+pub(super) fn encrypted_otherwise(
+    wish: &Encryption,
+    how: Option<&ServerSideEncryption>,
+    used: Option<&str>,
+) -> Option<String> {
+    let by_kms = how == Some(&ServerSideEncryption::AwsKms);
+    let (is_so, wished) = match wish {
+        Encryption::OfTheBucket => return None,
+        Encryption::ServerKeys => (how == Some(&ServerSideEncryption::Aes256), "keys of the server"),
+        Encryption::KmsKey(None) => (by_kms, "a KMS key"),
+        // Servers answer with the key, never with the name that stands for it.
+        Encryption::KmsKey(Some(name)) if is_alias(name) => (by_kms, name.as_str()),
+        // AWS answers with the whole name, of which the end may have been given.
+        Encryption::KmsKey(Some(name)) => {
+            (by_kms && used.is_some_and(|used| used.ends_with(name.as_str())), name.as_str())
+        }
+    };
+    let how = match (how, used) {
+        (None, _) => "nothing that the server tells of".to_owned(),
+        (Some(how), None) => how.as_str().to_owned(),
+        (Some(how), Some(used)) => format!("{} {used}", how.as_str()),
+    };
+    (!is_so).then(|| format!("it is encrypted with {how}, and {wished} is configured"))
+}
+
+fn is_alias(name: &str) -> bool {
+    name.starts_with("alias/") || name.contains(":alias/")
 }
 
 /// Servers cut a time to whole seconds. Evidence is held for no less than was asked for, a hint for no more.
@@ -123,6 +141,27 @@ fn lock(retention: Retention, keep: Keep, now: Micros) -> (ObjectLockMode, DateT
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_object_is_encrypted_as_wished_or_it_is_said_how() {
+        use ServerSideEncryption::{Aes256, AwsKms};
+        let arn = "arn:aws:kms:eu-central-1:1:key/1234-abcd";
+        let kms = |name: &str| Encryption::KmsKey(Some(name.to_owned()));
+        let otherwise = |wish: &Encryption, how: Option<&_>, used| encrypted_otherwise(wish, how, used);
+        for wish in [Encryption::KmsKey(None), kms(arn), kms("1234-abcd"), kms("alias/audit")] {
+            assert_eq!(otherwise(&wish, Some(&AwsKms), Some(arn)), None, "{wish:?}");
+            for how in [None, Some(&Aes256)] {
+                assert!(otherwise(&wish, how, None).is_some(), "{wish:?}");
+            }
+        }
+        let full_alias = kms("arn:aws:kms:eu-central-1:1:alias/audit");
+        assert_eq!(otherwise(&full_alias, Some(&AwsKms), Some(arn)), None);
+        let said = otherwise(&kms("5678"), Some(&AwsKms), Some(arn)).unwrap();
+        assert!(said.contains(arn) && said.contains("5678"), "{said}");
+        assert_eq!(otherwise(&Encryption::ServerKeys, Some(&Aes256), None), None);
+        assert!(otherwise(&Encryption::ServerKeys, Some(&AwsKms), Some(arn)).is_some());
+        assert_eq!(otherwise(&Encryption::OfTheBucket, None, None), None, "nothing is asked for");
+    }
 
     #[test]
     fn evidence_is_held_for_no_less_than_the_period_and_a_hint_for_a_day_at_most() {

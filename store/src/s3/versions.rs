@@ -12,6 +12,7 @@ use aws_sdk_s3::types::EncodingType;
 use super::attempt::within;
 use super::list::{MAX_ENTRIES, Span};
 use super::{S3, version_of, whole_seconds};
+use crate::versions::{MAX_VERSIONS, bound};
 use crate::{Entry, Error, Page, Result, key};
 
 /// Small answers are no use: versitygw repeats an entry at the end of each, and with one never ends.
@@ -21,14 +22,14 @@ const MIN_ENTRIES: usize = 50;
 type Place = (Option<String>, Option<String>);
 
 impl S3 {
-    /// All versions of a key come on one page, however many they are.
+    /// All versions of a key come on one page, within the bound of the seam: of more only that much is in memory.
     pub(super) fn list_versions(&self, prefix: &str, after: &str, limit: usize) -> Result<Page> {
         // One more than is wanted shows whether the last key is whole.
         let wanted = limit.saturating_add(1).clamp(MIN_ENTRIES, MAX_ENTRIES);
         let mut found = Found::default();
         let end = self.answers(prefix, after, wanted, |lines| {
-            found.lines.extend(lines);
-            Ok(match found.is_enough(limit) {
+            lines.into_iter().for_each(|line| found.take(line));
+            Ok(match found.whole.len() >= limit {
                 true => ControlFlow::Break(()),
                 false => ControlFlow::Continue(()),
             })
@@ -175,35 +176,53 @@ fn lines(span: &Span, answer: &ListObjectVersionsOutput) -> Result<Vec<Line>> {
 /// What was listed so far.
 #[derive(Default)]
 struct Found {
-    lines: Vec<Line>,
+    /// Keys of which nothing more can come.
+    whole: Vec<Entry>,
+    /// The versions of the last key, which may go on.
+    last: Vec<Line>,
 }
 
+/// So many versions of the last key are held before those in the middle are let go of.
+const MAX_LAST: usize = 4 * MAX_VERSIONS;
+
 impl Found {
-    fn last_key(&self) -> &str {
-        self.lines.last().map_or("", |line| &line.entry.key)
+    fn take(&mut self, line: Line) {
+        if self.last.first().is_some_and(|last| last.entry.key != line.entry.key) {
+            self.end_last();
+        }
+        self.last.push(line);
+        if self.last.len() >= MAX_LAST {
+            self.bound_last();
+        }
     }
 
-    /// Whether the keys before the last one fill a page. The last one may go on.
-    fn is_enough(&self, limit: usize) -> bool {
-        let last_key = self.last_key();
-        self.lines.iter().rposition(|line| line.entry.key != last_key).is_some_and(|end| end + 1 >= limit)
+    fn bound_last(&mut self) {
+        // A key's versions may have come in two answers.
+        self.last.sort_by(Line::order);
+        bound(&mut self.last, |line| line.entry.delete_marker);
+    }
+
+    fn end_last(&mut self) {
+        self.bound_last();
+        self.whole.extend(self.last.drain(..).map(|line| line.entry));
     }
 
     /// As many whole keys as it takes to reach the limit. With `more`, the last key may not be whole.
     fn page(mut self, limit: usize, more: bool) -> Page {
-        // A key's versions may have come in two answers.
-        self.lines.sort_by(Line::order);
-        let last_key = self.last_key().to_owned();
-        let mut entries: Vec<Entry> = Vec::new();
-        for Line { entry, .. } in self.lines {
-            let is_next = entries.last().is_some_and(|last| last.key != entry.key);
-            let is_partial = more && entry.key == last_key;
-            if is_partial || (is_next && entries.len() >= limit) {
-                return Page { entries, more: true };
-            }
-            entries.push(entry);
+        if !more {
+            self.end_last();
         }
-        Page { entries, more }
+        let keys = self.whole.chunk_by(|one, next| one.key == next.key);
+        let mut wanted = 0;
+        for versions in keys {
+            if wanted >= limit {
+                break;
+            }
+            wanted += versions.len();
+        }
+        let more = more || wanted < self.whole.len();
+        self.whole.truncate(wanted);
+        Page { entries: self.whole, more }
     }
 }
 
@@ -218,5 +237,59 @@ impl Line {
             .then(newest_first(a, b))
             .then_with(|| other.time.cmp(&self.time))
             .then(b.delete_marker.cmp(&a.delete_marker))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Version;
+
+    fn line(key: &str, nth: usize, delete_marker: bool) -> Line {
+        let entry = Entry {
+            key: key.to_owned(),
+            size_bytes: 1,
+            version: Version(nth.to_string()),
+            newest: nth == 0,
+            delete_marker,
+            modified: schemas::Micros(0),
+        };
+        Line { entry, time: DateTime::from_secs(1_000_000 - nth as i64) }
+    }
+
+    /// As after a year of a hint a minute.
+    #[test]
+    fn of_a_key_with_half_a_million_versions_a_bounded_part_is_ever_in_memory() {
+        let mut found = Found::default();
+        found.take(line("a", 0, false));
+        let many = 525_600;
+        let mut most = 0;
+        for nth in 0..many {
+            found.take(line("checkpoint", nth, false));
+            most = most.max(found.last.len());
+        }
+        assert!(most <= MAX_LAST, "{most}");
+        assert_eq!(found.whole.len(), 1, "the last key is not whole before another begins");
+        found.take(line("z", 0, false));
+        let page = found.page(2, true);
+        assert!(page.more);
+        let shown: Vec<usize> =
+            page.entries[1..].iter().map(|entry| entry.version.0.parse().unwrap()).collect();
+        let half = MAX_VERSIONS / 2;
+        assert_eq!(shown, (0..half).chain(many - half..many).collect::<Vec<_>>());
+    }
+
+    /// Markers are short and cost nothing: they push no object out.
+    #[test]
+    fn no_number_of_markers_takes_the_place_of_an_object() {
+        let mut found = Found::default();
+        for nth in 0..20_000 {
+            found.take(line("a", nth, nth != 10_000));
+        }
+        let page = found.page(1, false);
+        assert!(!page.more);
+        let objects: Vec<&Entry> = page.entries.iter().filter(|entry| !entry.delete_marker).collect();
+        assert_eq!((objects.len(), objects[0].version.0.as_str()), (1, "10000"));
+        assert_eq!(page.entries.len(), 1 + MAX_VERSIONS);
     }
 }

@@ -94,6 +94,44 @@ fn of_too_many_versions_the_oldest_and_the_newest_are_read() {
     assert_eq!(found(&store), Some(first));
 }
 
+/// Who may only delete cannot bury it.
+#[test]
+fn markers_push_no_object_out() {
+    let store = Memory::new(Arc::new(SystemClock));
+    store.lay_over(KEY, b"junk");
+    (0..MAX_VERSIONS).for_each(|_| drop(store.hide(KEY)));
+    let right = store.lay_over(KEY, b"right");
+    (0..MAX_VERSIONS).for_each(|_| drop(store.hide(KEY)));
+    assert_eq!(found(&store), Some(right.clone()));
+    by_key::<Error>(&store, "a/", "", |_, versions| {
+        let objects: Vec<_> = versions.iter().filter(|entry| !entry.delete_marker).collect();
+        assert_eq!((objects.len(), &objects[0].version), (2, &right));
+        assert_eq!(versions.len(), 2 + MAX_VERSIONS);
+        Ok(())
+    })
+    .unwrap();
+}
+
+/// What lies between those that are read may be the right one.
+#[test]
+fn of_more_than_are_read_it_is_never_said_that_none_fits() {
+    let store = Memory::new(Arc::new(SystemClock));
+    let junk = || drop(store.lay_over(KEY, b"junk"));
+    (0..MAX_VERSIONS - 1).for_each(|_| junk());
+    assert_eq!(found(&store), None);
+    junk();
+    store.lay_over(KEY, b"right");
+    (0..MAX_VERSIONS).for_each(|_| junk());
+    let error = fitting(&store, KEY, 100, right).unwrap_err();
+    assert_eq!(error.kind(), Kind::Crowded);
+    assert!(error.to_string().contains("too many versions"), "{error}");
+    assert!(matches!(runtime::Failure::from(error), runtime::Failure::Halt(_)));
+    let listed = of_key(&store, KEY).unwrap();
+    assert_eq!(fitting_of(&store, &listed, 100, right).unwrap_err().kind(), Kind::Crowded);
+    let newest = store.lay_over(KEY, b"right");
+    assert_eq!(found(&store), Some(newest), "one that is read and fits is enough");
+}
+
 #[test]
 fn a_store_that_is_away_is_no_answer() {
     let (store, _) = with_the_right_one();

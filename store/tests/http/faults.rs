@@ -8,7 +8,7 @@ use store::{Keep, Kind, Listing, Store};
 use super::server::{Instead, Pages, Server};
 
 /// A server over a folder with these objects.
-fn serving(objects: &[(&str, &[u8])]) -> (tempfile::TempDir, Server, Http) {
+pub fn serving(objects: &[(&str, &[u8])]) -> (tempfile::TempDir, Server, Http) {
     let folder = tempfile::tempdir().unwrap();
     for (key, bytes) in objects {
         let path = folder.path().join(key);
@@ -20,12 +20,12 @@ fn serving(objects: &[(&str, &[u8])]) -> (tempfile::TempDir, Server, Http) {
     (folder, server, store)
 }
 
-fn keys(store: &Http, prefix: &str, after: &str) -> Vec<String> {
+pub fn keys(store: &Http, prefix: &str, after: &str) -> Vec<String> {
     let page = store.list(prefix, after, Listing::Versions(100)).unwrap();
     page.entries.into_iter().map(|entry| entry.key).collect()
 }
 
-fn kind<T: std::fmt::Debug>(result: store::Result<T>) -> Kind {
+pub fn kind<T: std::fmt::Debug>(result: store::Result<T>) -> Kind {
     result.unwrap_err().kind()
 }
 

@@ -3,7 +3,9 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a broken promise ends the test with a sentence")]
 
+mod bounds;
 mod faults;
+mod growing;
 mod python;
 mod server;
 

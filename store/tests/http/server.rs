@@ -8,9 +8,9 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, UNIX_EPOCH};
 
 use schemas::Micros;
 
@@ -33,6 +33,41 @@ pub enum Instead {
     Cut(usize, u32),
     /// This page.
     Page(String),
+    /// The same answer, and its end is told otherwise.
+    Ending(Ending),
+}
+
+/// How an answer says where it ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Ending {
+    #[default]
+    Length,
+    /// In chunks, with a last one.
+    Chunks,
+    /// In chunks, with a last one after [`LONG_BYTES`].
+    LateChunks,
+    /// Not at all: the connection ends.
+    Connection,
+}
+
+/// More than anybody reads of a small object.
+pub const LONG_BYTES: usize = 64 << 20;
+
+/// What the server does before it answers.
+type Deed = Box<dyn FnOnce(&Before) + Send>;
+
+/// What a deed can wait for.
+pub struct Before {
+    shared: Arc<Shared>,
+}
+
+impl Before {
+    /// Whether `path` is asked for while this is waited for.
+    pub fn is_asked_within(&self, path: &str, at_most: Duration) -> bool {
+        let asked = self.shared.asked.lock().unwrap();
+        let is_missing = |asked: &mut Vec<String>| !asked.iter().any(|asked| asked == path);
+        !self.shared.was_asked.wait_timeout_while(asked, at_most, is_missing).unwrap().1.timed_out()
+    }
 }
 
 /// It ends when it is dropped.
@@ -49,7 +84,12 @@ struct Shared {
     has_ended: AtomicBool,
     without_ranges: AtomicBool,
     instead: Mutex<BTreeMap<String, Instead>>,
+    /// The page of each folder, instead of its own.
+    everywhere: Mutex<Option<String>>,
+    deeds: Mutex<BTreeMap<String, Deed>>,
     asked: Mutex<Vec<String>>,
+    was_asked: Condvar,
+    late_bytes: AtomicUsize,
     connections: AtomicUsize,
 }
 
@@ -64,7 +104,11 @@ impl Server {
             has_ended: AtomicBool::new(false),
             without_ranges: AtomicBool::new(false),
             instead: Mutex::default(),
+            everywhere: Mutex::default(),
+            deeds: Mutex::default(),
             asked: Mutex::default(),
+            was_asked: Condvar::new(),
+            late_bytes: AtomicUsize::new(0),
             connections: AtomicUsize::new(0),
         });
         let serving = shared.clone();
@@ -75,6 +119,7 @@ impl Server {
                 }
                 serving.connections.fetch_add(1, Ordering::SeqCst);
                 let (stream, shared) = (stream.unwrap(), serving.clone());
+                stream.set_nodelay(true).unwrap();
                 thread::spawn(move || shared.serve(&stream));
             }
         });
@@ -84,6 +129,21 @@ impl Server {
     /// For what lies at `path` below the folder.
     pub fn instead(&self, path: &str, what: Instead) {
         self.shared.instead.lock().unwrap().insert(path.to_owned(), what);
+    }
+
+    /// For every folder of which nothing else was said.
+    pub fn everywhere(&self, page: String) {
+        *self.shared.everywhere.lock().unwrap() = Some(page);
+    }
+
+    /// Once, before `path` is answered for the first time from now on.
+    pub fn before(&self, path: &str, deed: impl FnOnce(&Before) + Send + 'static) {
+        self.shared.deeds.lock().unwrap().insert(path.to_owned(), Box::new(deed));
+    }
+
+    /// How much of [`Ending::LateChunks`] was taken, at most.
+    pub fn late_bytes(&self) -> usize {
+        self.shared.late_bytes.load(Ordering::SeqCst)
     }
 
     /// From now on whole objects are sent.
@@ -110,14 +170,16 @@ impl Drop for Server {
 }
 
 /// What is answered.
+#[derive(Default)]
 struct Answer {
     status: u16,
     headers: Vec<(&'static str, String)>,
     body: Vec<u8>,
+    ending: Ending,
 }
 
 impl Shared {
-    fn serve(&self, stream: &TcpStream) {
+    fn serve(self: &Arc<Shared>, stream: &TcpStream) {
         let mut reader = BufReader::new(stream);
         loop {
             let mut lines = Vec::new();
@@ -137,7 +199,8 @@ impl Shared {
                 .iter()
                 .find_map(|line| line.to_ascii_lowercase().strip_prefix("range: bytes=").map(str::to_owned));
             let (answer, cut) = self.answer(target, range.as_deref());
-            if self.write(stream, verb, &answer, cut).is_err() || cut.is_some() {
+            let ends_here = cut.is_some() || answer.ending == Ending::Connection;
+            if self.write(stream, verb, &answer, cut).is_err() || ends_here {
                 return;
             }
         }
@@ -150,28 +213,57 @@ impl Shared {
         answer: &Answer,
         cut: Option<usize>,
     ) -> std::io::Result<()> {
-        let mut head = format!("HTTP/1.1 {} X\r\nContent-Length: {}\r\n", answer.status, answer.body.len());
+        let ending = match answer.ending {
+            Ending::Length => format!("Content-Length: {}\r\n", answer.body.len()),
+            Ending::Chunks | Ending::LateChunks => "Transfer-Encoding: chunked\r\n".to_owned(),
+            Ending::Connection => String::new(),
+        };
+        let mut head = format!("HTTP/1.1 {} X\r\n{ending}", answer.status);
         for (name, value) in &answer.headers {
             write!(head, "{name}: {value}\r\n").unwrap();
         }
         stream.write_all(format!("{head}\r\n").as_bytes())?;
         if verb == "GET" {
-            stream.write_all(&answer.body[..cut.unwrap_or(answer.body.len())])?;
+            let body = &answer.body[..cut.unwrap_or(answer.body.len())];
+            match answer.ending {
+                Ending::Length | Ending::Connection => stream.write_all(body)?,
+                Ending::Chunks => write!(stream, "{:x}\r\n", body.len())
+                    .and_then(|()| stream.write_all(&[body, b"\r\n0\r\n\r\n"].concat()))?,
+                Ending::LateChunks => self.write_late(stream, body)?,
+            }
         }
         stream.flush()
     }
 
+    fn write_late(&self, mut stream: &TcpStream, body: &[u8]) -> std::io::Result<()> {
+        let part = [format!("{:x}\r\n", 1 << 20).as_bytes(), &[b'x'; 1 << 20], b"\r\n"].concat();
+        write!(stream, "{:x}\r\n", body.len())?;
+        stream.write_all(&[body, b"\r\n"].concat())?;
+        for _ in 0..LONG_BYTES >> 20 {
+            stream.write_all(&part)?;
+            self.late_bytes.fetch_add(1 << 20, Ordering::SeqCst);
+        }
+        stream.write_all(b"0\r\n\r\n")
+    }
+
     /// And after how many bytes it is cut.
-    fn answer(&self, target: &str, range: Option<&str>) -> (Answer, Option<usize>) {
+    fn answer(self: &Arc<Shared>, target: &str, range: Option<&str>) -> (Answer, Option<usize>) {
         let plain = |status| Answer {
             status,
             headers: Vec::new(),
             body: b"<html><title>Error</title></html>".to_vec(),
+            ending: Ending::Length,
         };
         let Some(path) = target.strip_prefix("/copy/") else { return (plain(404), None) };
         let path = decoded(path);
         self.asked.lock().unwrap().push(path.clone());
+        self.was_asked.notify_all();
+        let deed = self.deeds.lock().unwrap().remove(&path);
+        if let Some(deed) = deed {
+            deed(&Before { shared: self.clone() });
+        }
         let mut instead = self.instead.lock().unwrap();
+        let mut ending = Ending::Length;
         let cut = match instead.get_mut(&path) {
             Some(Instead::Status(status, times)) if *times > 0 => {
                 *times -= 1;
@@ -187,9 +279,17 @@ impl Shared {
                 *times -= 1;
                 Some(*bytes)
             }
+            Some(Instead::Ending(other)) => {
+                ending = *other;
+                None
+            }
             _ => None,
         };
         drop(instead);
+        let everywhere = self.everywhere.lock().unwrap().clone();
+        if let Some(page) = everywhere.filter(|_| path.is_empty() || path.ends_with('/')) {
+            return (Answer { body: page.into_bytes(), ..plain(200) }, None);
+        }
         let file = self.folder.join(&path);
         match fs::metadata(&file) {
             Ok(found) if found.is_dir() && (path.is_empty() || path.ends_with('/')) => {
@@ -198,7 +298,7 @@ impl Shared {
             Ok(found) if found.is_dir() => {
                 (Answer { headers: vec![("Location", format!("{target}/"))], ..plain(301) }, None)
             }
-            Ok(_) if !path.ends_with('/') => (self.object(&file, range), cut),
+            Ok(_) if !path.ends_with('/') => (Answer { ending, ..self.object(&file, range) }, cut),
             _ => (plain(404), None),
         }
     }
@@ -207,7 +307,7 @@ impl Shared {
         let body = fs::read(file).unwrap();
         let modified = ("Last-Modified", http_date(modified(file)));
         let Some(range) = range.filter(|_| !self.without_ranges.load(Ordering::SeqCst)) else {
-            return Answer { status: 200, headers: vec![modified], body };
+            return Answer { status: 200, headers: vec![modified], body, ..Answer::default() };
         };
         let (first, last) = range.split_once('-').unwrap();
         let first: usize = first.parse().unwrap();
@@ -215,10 +315,15 @@ impl Shared {
             last.parse().map_or(body.len(), |last: u64| body.len().min(last.saturating_add(1) as usize));
         if first >= body.len() {
             let range = ("Content-Range", format!("bytes */{}", body.len()));
-            return Answer { status: 416, headers: vec![range], body: Vec::new() };
+            return Answer { status: 416, headers: vec![range], ..Answer::default() };
         }
         let said = ("Content-Range", format!("bytes {first}-{}/{}", end - 1, body.len()));
-        Answer { status: 206, headers: vec![said, modified], body: body[first..end].to_vec() }
+        Answer {
+            status: 206,
+            headers: vec![said, modified],
+            body: body[first..end].to_vec(),
+            ..Answer::default()
+        }
     }
 
     fn page(&self, folder: &Path, target: &str) -> Answer {
@@ -238,7 +343,12 @@ impl Shared {
             Pages::NginxJson => ("application/json", nginx_json(&names)),
             Pages::Apache => ("text/html;charset=UTF-8", apache(target, &names)),
         };
-        Answer { status: 200, headers: vec![("Content-Type", kind.to_owned())], body: body.into_bytes() }
+        Answer {
+            status: 200,
+            headers: vec![("Content-Type", kind.to_owned())],
+            body: body.into_bytes(),
+            ..Answer::default()
+        }
     }
 }
 

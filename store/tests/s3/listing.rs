@@ -3,7 +3,8 @@
 use std::thread;
 
 use store::s3::Options;
-use store::{Keep, Kind, Listing, Store};
+use store::versions::{MAX_VERSIONS, fitting, of_key};
+use store::{Keep, Kind, Listing, Object, Store};
 
 use super::intruder::Intruder;
 use super::{Site, kind, open};
@@ -51,6 +52,35 @@ pub fn all_of_1_100_versions_of_a_key_come_on_one_page(site: &Site) {
     let newest = store.list("", "a", Listing::Newest(10)).unwrap().entries;
     let keys: Vec<_> = newest.iter().map(|entry| entry.key.as_str()).collect();
     assert_eq!(keys, ["checkpoinT", "checkpoint.d/0", "z"]);
+}
+
+/// The right one lies in the middle: it is not found, and not said to be missing. The others of the page are there.
+pub fn of_more_versions_than_are_kept_nothing_is_concluded(site: &Site) {
+    let options = Options { retention: None, ..site.options() };
+    let root = Intruder::as_root(&site.server, &options.bucket);
+    let store = site.store(options);
+    store.put_new("z", b"once", Keep::Evidence).unwrap();
+    let lay_over_many = || {
+        thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| (0..130).for_each(|_| drop(root.lay_over("note", b"junk"))));
+            }
+        });
+    };
+    let first = root.lay_over("note", b"first");
+    lay_over_many();
+    let buried = root.lay_over("note", b"right");
+    lay_over_many();
+    let newest = root.lay_over("note", b"newest");
+    let page = store.list("", "", Listing::Versions(MAX_VERSIONS + 1)).unwrap();
+    assert_eq!((page.entries.len(), page.more), (MAX_VERSIONS + 1, false));
+    let versions = of_key(&store, "note").unwrap();
+    assert_eq!((versions.len(), versions.as_slice()), (MAX_VERSIONS, &page.entries[..MAX_VERSIONS]));
+    assert_eq!((&versions[0].version, &versions[MAX_VERSIONS - 1].version), (&newest, &first));
+    assert!(versions.iter().all(|entry| entry.version != buried));
+    let is = |bytes: &'static [u8]| move |object: &Object| (object.bytes == bytes).then_some(());
+    assert_eq!(fitting(&store, "note", 10, is(b"newest")).unwrap().unwrap().0.version, newest);
+    assert_eq!(kind(store::versions::fitting_of(&store, &versions[..], 0, is(b"right"))), Kind::Crowded);
 }
 
 /// A space, a plus, a percent sign and what looks like an escape.

@@ -194,6 +194,7 @@ on_both_servers! {
     }
     listing {
         all_of_1_100_versions_of_a_key_come_on_one_page,
+        of_more_versions_than_are_kept_nothing_is_concluded,
         keys_come_back_from_a_list_as_they_were_put,
         archives_under_prefixes_are_apart,
     }

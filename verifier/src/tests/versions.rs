@@ -215,6 +215,43 @@ fn a_thousand_versions_laid_over_one_do_not_bury_it() {
     assert_eq!(report.findings.len(), 1_000);
 }
 
+/// Row 24: as many on either side of it. That it is not there is not said, for nobody looked.
+#[test]
+fn what_lies_among_more_versions_than_are_looked_into_is_neither_intact_nor_broken() {
+    let zero = chain_0();
+    for key in every_kind(&zero) {
+        let mut objects = both(&zero, &chain_1());
+        let evidence = objects.insert(key.clone(), b"junk".to_vec()).unwrap();
+        let bucket = Bucket::holding(&objects, YEAR);
+        let lay_over = |bytes: &[u8]| drop(bucket.store.lay_over(&key, bytes));
+        (0..59).for_each(|_| lay_over(b"junk"));
+        lay_over(&evidence);
+        (0..60).for_each(|_| lay_over(b"junk"));
+        let report = bucket.check();
+        assert_eq!((report.verdict, report.exit_code(false)), (Verdict::Inconclusive, 3), "{key}: {report}");
+        assert!(
+            report.findings.iter().any(|finding| finding.found.contains("too many versions")),
+            "{report}"
+        );
+    }
+}
+
+/// Row 24: what is too large to be the evidence takes nobody's place.
+#[test]
+fn junk_of_a_size_that_cannot_be_right_does_not_bury_the_evidence() {
+    let zero = chain_0();
+    let key = zero.key(&Place::Checkpoint(565));
+    let mut objects = both(&zero, &chain_1());
+    let junk = vec![7; 1 << 20];
+    let evidence = objects.insert(key.clone(), junk.clone()).unwrap();
+    let bucket = Bucket::holding(&objects, YEAR);
+    (0..59).for_each(|_| drop(bucket.store.lay_over(&key, &junk)));
+    bucket.store.lay_over(&key, &evidence);
+    (0..60).for_each(|_| drop(bucket.store.lay_over(&key, &junk)));
+    let report = bucket.check();
+    assert_eq!((report.verdict, report.chains[0].events), (Verdict::CustodyAtRisk, 565), "{report}");
+}
+
 /// Row 24: what is below the evidence was there before it, and is no better.
 #[test]
 fn the_evidence_over_junk_is_found_as_well() {

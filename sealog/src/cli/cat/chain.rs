@@ -6,7 +6,8 @@ use std::ops::ControlFlow;
 use anyhow::{Context, Result};
 use schemas::avro::Shape;
 use schemas::{Layout, Micros, Place, SegmentFile, Seq, Trees};
-use store::{Listing, Store};
+use store::versions::fitting_of;
+use store::{Listing, Object, Store};
 use verifier::Ahead;
 
 use super::Bound;
@@ -119,18 +120,36 @@ impl ChainReader {
 
     /// One listing of trees/ behind the seq finds the file whose size is above it; that names its segment.
     fn segment_of_seq(&mut self, store: &dyn Store, seq: u64) -> Result<Option<String>> {
-        let after = self.layout.key(&Place::Trees(seq));
-        let page = store.list(&self.layout.trees(), &after, Listing::Newest(1))?;
-        if let Some(entry) = page.entries.first() {
-            let fits = |object: &store::Object| Trees::parse(&object.bytes).ok();
-            let found = store::versions::fitting(store, &entry.key, MAX_SEGMENT_BYTES, fits)?;
-            let (_, trees) = found.with_context(|| damaged(&entry.key))?;
-            return Ok(Some(format!("{}{}", self.layout.root(), trees.segment_key)));
+        let mut after = self.layout.key(&Place::Trees(seq));
+        loop {
+            let mut versions = store.list(&self.layout.trees(), &after, Listing::Versions(1))?.entries;
+            let Some(key) = versions.first().map(|entry| entry.key.clone()) else { break };
+            versions.retain(|entry| entry.key == key && !entry.delete_marker);
+            if versions.is_empty() {
+                // Nothing is below the marker. If it was the one, the next does not hold the seq.
+                after = key;
+                continue;
+            }
+            // What was laid over it says what whoever laid it there wants.
+            versions.reverse();
+            let fits = |object: &Object| self.segment_named(&key, &object.bytes, seq);
+            let found = fitting_of(store, &versions, MAX_SEGMENT_BYTES, fits)?;
+            return Ok(Some(found.with_context(|| damaged(&key))?.1));
         }
         // Beyond every trees file: at most the newest segments can hold it.
         let newest = store::keys_after(store, &self.layout.segments(), "")?;
         let begins_by = |key: &String| self.first_seq(key).is_some_and(|first| first.0 <= seq);
         Ok(newest.into_iter().rfind(begins_by))
+    }
+
+    /// The key of the segment that holds the seq, as the trees file at `key` has it; None if it cannot be that one.
+    fn segment_named(&self, key: &str, bytes: &[u8], seq: u64) -> Option<String> {
+        let trees = Trees::parse(bytes).ok()?;
+        let segment = format!("{}{}", self.layout.root(), trees.segment_key);
+        let is_it = self.layout.key(&Place::Trees(trees.size)) == key
+            && (trees.first_seq.0..trees.size).contains(&seq)
+            && self.first_seq(&segment) == Some(trees.first_seq);
+        is_it.then_some(segment)
     }
 
     /// A segment holds events of one day, that of its folder: of that day the last that begins by then.

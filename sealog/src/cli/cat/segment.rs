@@ -1,4 +1,4 @@
-//! One segment of an archive: of its versions the one that its trees file names.
+//! One segment of an archive: of its versions the oldest that its trees file names.
 
 use anyhow::{Context, Result};
 use schemas::avro::Shape;
@@ -46,13 +46,15 @@ pub fn read(store: &dyn Store, layout: &Layout, listed: &Listed) -> Result<Vec<u
     if let [only] = listed.versions.as_slice() {
         return Ok(store.get(key, Some(&only.version), None, MAX_SEGMENT_BYTES)?.bytes);
     }
+    // A segment and a trees file that name each other may both have been laid over the right ones: those came first.
+    let oldest_first: Vec<Entry> = listed.versions.iter().rev().cloned().collect();
     let is_named = |object: &Object| is_named(store, layout, key, &object.bytes).then_some(());
-    if let Some((object, ())) = fitting_of(store, &listed.versions, MAX_SEGMENT_BYTES, is_named)? {
+    if let Some((object, ())) = fitting_of(store, &oldest_first, MAX_SEGMENT_BYTES, is_named)? {
         return Ok(object.bytes);
     }
     // The newest segments may have no trees file yet.
     let is_segment = |object: &Object| SegmentFile::parse(&object.bytes).ok().map(drop);
-    let found = fitting_of(store, &listed.versions, MAX_SEGMENT_BYTES, is_segment)?;
+    let found = fitting_of(store, &oldest_first, MAX_SEGMENT_BYTES, is_segment)?;
     Ok(found.with_context(|| damaged(key))?.0.bytes)
 }
 

@@ -27,10 +27,7 @@ fn cat(args: &[&str]) -> Cat {
 /// Chain 0 in segments of 5, 5 and, a day later, 5; chain 1 of 3.
 fn archive() -> Memory {
     let store = Memory::new(Arc::new(SystemClock));
-    let mut zero = ChainBuilder::begin(CHAIN_0, 7);
-    zero.seal(events(0..5)).seal(events(5..10));
-    zero.clock.0 += 86_400_000_000;
-    zero.seal(events(10..15));
+    let zero = zero_of(0);
     let mut one = ChainBuilder::begin(CHAIN_1, 7);
     one.seal(events(100..103));
     store_objects(&zero.objects, &store).unwrap();
@@ -112,6 +109,64 @@ fn what_lies_over_a_segment_or_hides_it_is_seen_through() {
         let lines = printed(&store, &[&["--chain", "0"], bounds].concat()).unwrap();
         assert!(!lines.is_empty() && whole.ends_with(&lines), "{bounds:?}");
     }
+    assert_eq!(printed(&store, &["--chain", "0"]).unwrap(), whole);
+}
+
+/// Chain 0 with events from that number on: what anybody who may put can lay over it, but for the signatures.
+fn zero_of(first: u64) -> ChainBuilder {
+    let mut zero = ChainBuilder::begin(CHAIN_0, 7);
+    zero.seal(events(first..first + 5)).seal(events(first + 5..first + 10));
+    zero.clock.0 += 86_400_000_000;
+    zero.seal(events(first + 10..first + 15));
+    zero
+}
+
+#[test]
+fn a_trees_file_that_is_hidden_or_names_another_segment_skips_no_event() {
+    let due = printed(&archive(), &["--chain", "0", "--from", "6"]).unwrap();
+    assert_eq!(due.len(), 9);
+    let (zero, hidden) = (zero_of(0), archive());
+    hidden.hide(&zero.trees_key(1));
+    assert_eq!(printed(&hidden, &["--chain", "0", "--from", "6"]).unwrap(), due);
+    // A marker over nothing is none.
+    hidden.hide(&format!("{CHAIN_0}/trees/{:020}.tiles", 8));
+    assert_eq!(printed(&hidden, &["--chain", "0", "--from", "6"]).unwrap(), due);
+    let later = zero.segment_key(2).replace(&format!("{CHAIN_0}/"), "");
+    type Change<'a> = Box<dyn Fn(&mut schemas::Trees) + 'a>;
+    let changes: [Change<'_>; 3] = [
+        Box::new(|trees| trees.segment_key.clone_from(&later)),
+        Box::new(|trees| (trees.first_seq.0, trees.segment_key) = (10, later.clone())),
+        Box::new(|trees| {
+            (trees.first_seq.0, trees.size, trees.segment_key) = (10, 15, later.clone());
+        }),
+    ];
+    for change in changes {
+        let (mut zero, store) = (zero_of(0), archive());
+        zero.change_trees(1, change);
+        let forged = &zero.objects[&zero.trees_key(1)];
+        store.lay_over(&zero.trees_key(1), forged);
+        assert_eq!(printed(&store, &["--chain", "0", "--from", "6"]).unwrap(), due);
+        // Where it stands alone, it is no answer either.
+        assert!(store.remove(&zero.trees_key(1)));
+        store.lay_over(&zero.trees_key(1), forged);
+        let alone = printed(&store, &["--chain", "0", "--from", "6"]);
+        assert!(format!("{:#}", alone.unwrap_err()).contains("run `sealog verify`"));
+    }
+}
+
+#[test]
+fn a_segment_and_a_trees_file_forged_together_are_not_printed() {
+    let (store, forged) = (archive(), zero_of(500));
+    let whole = printed(&store, &["--chain", "0"]).unwrap();
+    for nth in 0..3 {
+        for key in [forged.segment_key(nth), forged.trees_key(nth)] {
+            store.lay_over(&key, &forged.objects[&key]);
+        }
+    }
+    assert_eq!(printed(&store, &["--chain", "0"]).unwrap(), whole);
+    assert_eq!(printed(&store, &["--chain", "0", "--from", "6"]).unwrap(), whole[6..]);
+    // Of a segment that no trees file names yet, what was written first.
+    (0..3).for_each(|nth| assert!(store.remove(&forged.trees_key(nth))));
     assert_eq!(printed(&store, &["--chain", "0"]).unwrap(), whole);
 }
 

@@ -40,6 +40,8 @@ pub struct Summary {
     pub governance: u64,
     pub unlocked: u64,
     pub held: u64,
+    /// Versions that could not be looked at, or not be locked.
+    pub refused: u64,
     /// Of evidence, the lock that ends first and the one that ends last.
     #[serde(serialize_with = "rfc3339")]
     pub first_end: Option<Micros>,
@@ -70,6 +72,8 @@ struct Line<'a> {
     #[serde(serialize_with = "rfc3339", skip_serializing_if = "Option::is_none")]
     extend_to: Option<Micros>,
     findings: Vec<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refused: Option<String>,
 }
 
 impl<W: Write> Printer<W> {
@@ -84,6 +88,7 @@ impl<W: Write> Printer<W> {
             && found.flaws.is_empty()
             && found.class != Class::Unknown
             && found.longer.is_none()
+            && found.refused.is_none()
         {
             return Ok(());
         }
@@ -101,6 +106,7 @@ impl<W: Write> Printer<W> {
                 legal_hold: kept.is_held,
                 extend_to: found.longer.map(|lock| lock.until),
                 findings: names(found).collect(),
+                refused: found.refused.map(ToString::to_string),
             };
             serde_json::to_writer(&mut self.out, &line)?;
             return writeln!(self.out);
@@ -109,6 +115,8 @@ impl<W: Write> Printer<W> {
         write!(self.out, "{key} version {version}: ")?;
         match (kept.delete_marker, kept.lock) {
             (true, _) => write!(self.out, "delete marker")?,
+            (false, None) if found.class == Class::Unknown => write!(self.out, "not looked into")?,
+            (false, None) if found.refused.is_some() => write!(self.out, "not known")?,
             (false, None) => write!(self.out, "not locked")?,
             (false, Some(lock)) => write!(self.out, "{}", Shown(lock))?,
         }
@@ -117,6 +125,9 @@ impl<W: Write> Printer<W> {
         if let Some(lock) = found.longer {
             let what = if is_done { "locked for longer:" } else { "to be locked for longer:" };
             writeln!(self.out, "  {what} {}", Shown(lock))?;
+        }
+        if let Some(error) = found.refused {
+            writeln!(self.out, "  REFUSED {}", error.to_string().escape_debug())?;
         }
         for flaw in &found.flaws {
             writeln!(self.out, "  FINDING {}: {}", flaw.name(), Words(*flaw))?;
@@ -129,7 +140,7 @@ impl<W: Write> Printer<W> {
 
     /// The summary, which says against what all was held, and whether that was all.
     pub fn end(mut self, is_whole: bool, promise: Option<Retention>) -> io::Result<Summary> {
-        self.summary.is_whole = is_whole;
+        self.summary.is_whole = is_whole && self.summary.refused == 0;
         self.summary.promise = promise.map(in_words);
         match self.json {
             true => {
@@ -159,7 +170,9 @@ impl Summary {
         self.versions += 1;
         self.bytes += found.size_bytes;
         self.held += u64::from(found.kept.is_held);
+        self.refused += u64::from(found.refused.is_some());
         match found.kept.lock.map(|lock| lock.mode) {
+            None if found.class == Class::Unknown || found.refused.is_some() => {}
             None => self.unlocked += 1,
             Some(Mode::Compliance) => self.compliance += 1,
             Some(Mode::Governance) => self.governance += 1,
@@ -173,8 +186,17 @@ impl Summary {
         }
     }
 
-    /// How many in all.
-    pub fn count_of_findings(&self) -> u64 {
+    /// How many findings there are in all. Err: some versions could not be looked at, or not be locked.
+    pub fn verdict(&self) -> anyhow::Result<u64> {
+        match self.refused {
+            0 => Ok(self.count_of_findings()),
+            refused => anyhow::bail!(
+                "{refused} versions could not be looked at, or not be locked: each has a line that says why"
+            ),
+        }
+    }
+
+    fn count_of_findings(&self) -> u64 {
         self.findings.values().sum()
     }
 }
@@ -182,7 +204,7 @@ impl Summary {
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.is_whole {
-            writeln!(f, "NOT ALL WAS LOOKED AT. Until then:")?;
+            writeln!(f, "NOT ALL WAS LOOKED AT. Of what was:")?;
         }
         writeln!(
             f,
@@ -215,6 +237,9 @@ impl fmt::Display for Summary {
                  mode cannot be given up before its time, by nobody",
                 self.to_extend
             )?;
+        }
+        if self.refused > 0 {
+            writeln!(f, "could not be looked at, or not be locked: {}", self.refused)?;
         }
         match self.count_of_findings() {
             0 => writeln!(f, "no findings"),

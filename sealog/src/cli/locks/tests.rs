@@ -27,7 +27,7 @@ fn key(path: &str) -> String {
 }
 
 /// The lines but the last, and the last.
-fn said(store: &Memory, promise: Option<Retention>, longer: Option<Longer<'_>>) -> (Vec<Value>, Value) {
+fn said(store: &dyn Store, promise: Option<Retention>, longer: Option<Longer<'_>>) -> (Vec<Value>, Value) {
     let is_done = longer.as_ref().is_some_and(|longer| longer.lock_with.is_some());
     let mut out = Vec::new();
     let mut printer = Printer::new(&mut out, true, false);
@@ -99,6 +99,103 @@ fn what_is_short_hidden_laid_over_or_unknown_is_found_where_it_is() {
     let (lines, summary) = said(&loose, None, None);
     assert_eq!(found(&lines)[0].1, "lock-missing");
     assert_eq!(summary["unlocked"], 1);
+}
+
+/// A store that answers so when it is asked for one of these keys.
+struct Odd {
+    archive: Memory,
+    answers: Vec<(String, store::Kind)>,
+}
+
+impl Store for Odd {
+    fn put_new(&self, key: &str, body: &[u8], keep: store::Keep) -> store::Result<Version> {
+        self.archive.put_new(key, body, keep)
+    }
+
+    fn replace_if(
+        &self,
+        key: &str,
+        expected: Option<&store::Tag>,
+        body: &[u8],
+        keep: store::Keep,
+    ) -> store::Result<Version> {
+        self.archive.replace_if(key, expected, body, keep)
+    }
+
+    fn get(
+        &self,
+        key: &str,
+        version: Option<&Version>,
+        range: Option<std::ops::Range<u64>>,
+        max_bytes: u64,
+    ) -> store::Result<store::Object> {
+        match self.answers.iter().find(|(odd, _)| odd == key) {
+            Some((_, kind)) => Err(store::Error::new(*kind, key, "as planned")),
+            None => self.archive.get(key, version, range, max_bytes),
+        }
+    }
+
+    fn retention(&self) -> Option<Retention> {
+        self.archive.retention()
+    }
+
+    fn list(&self, prefix: &str, after: &str, listing: store::Listing) -> store::Result<store::Page> {
+        self.archive.list(prefix, after, listing)
+    }
+}
+
+/// One that is encrypted with somebody's own key, one whose lock has ended since it was listed, and one that Sealog does
+/// not know.
+#[test]
+fn one_odd_object_ends_no_walk() {
+    let archive = archive();
+    let (refused, gone) =
+        (key("checkpoints/00000000000000000003.note"), key("trees/00000000000000000005.tiles"));
+    archive.lay_over("README", b"?");
+    archive.lay_over(&refused, b"junk");
+    let whole = said(&archive, Some(DAY), None).0;
+    let answers = vec![
+        (refused.clone(), store::Kind::Refused),
+        (gone.clone(), store::Kind::Missing),
+        ("README".to_owned(), store::Kind::Away),
+    ];
+    let odd = Odd { archive, answers };
+    let least = Least::Period(3 * DAY.period);
+    let lock_with = |_: &str, _: &Version, lock: Lock| Ok(lock);
+    let longer = Longer { least, mode: DAY.mode, lock_with: Some(&lock_with) };
+    let (lines, summary) = said(&odd, Some(DAY), Some(longer));
+    assert_eq!(lines.len(), whole.len() - 1);
+    assert!(lines.iter().all(|line| line["key"] != gone));
+    assert_eq!(
+        found(&lines),
+        [("README".to_owned(), "layout".to_owned()), (refused.clone(), "laid-over".to_owned())]
+    );
+    let said_so = lines.iter().filter(|line| line["refused"] == format!("{refused}: as planned")).count();
+    assert_eq!(
+        (said_so, &summary["refused"], &summary["is_whole"]),
+        (2, &Value::from(2), &Value::from(false))
+    );
+    assert_eq!(summary["unlocked"], 0, "what could not be looked at is not said to be without a lock");
+    let extended = lines.iter().filter(|line| line.get("extend_to").is_some()).count();
+    assert!(extended > 3 && summary["extended"] == extended, "{summary}");
+}
+
+#[test]
+fn what_may_not_be_locked_is_said_and_the_others_are_locked() {
+    let store = archive();
+    let least = Least::Period(3 * DAY.period);
+    let refused = key("checkpoints/00000000000000000003.note");
+    let lock_with = |key: &str, _: &Version, lock: Lock| match key == refused {
+        true => Err(store::Error::new(store::Kind::Refused, key, "as planned")),
+        false => Ok(lock),
+    };
+    let longer = || Some(Longer { least, mode: DAY.mode, lock_with: Some(&lock_with) });
+    let all = said(&archive(), Some(DAY), Some(Longer { lock_with: None, ..longer().unwrap() })).1;
+    let (lines, summary) = said(&store, Some(DAY), longer());
+    assert_eq!(summary["extended"], all["to_extend"].as_u64().unwrap() - 1);
+    assert_eq!((&summary["refused"], &summary["is_whole"]), (&Value::from(1), &Value::from(false)));
+    let line = lines.iter().find(|line| line["key"] == refused).unwrap();
+    assert_eq!((&line["mode"], line.get("extend_to")), (&Value::from("compliance"), None));
 }
 
 #[test]

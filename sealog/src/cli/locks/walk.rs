@@ -7,7 +7,7 @@ use std::thread;
 use anyhow::{Result, bail};
 use schemas::{Micros, Place};
 use store::custody::{Flaw, Kept, judge};
-use store::{Entry, Keep, Listing, Lock, Retention, Store};
+use store::{Entry, Error, Keep, Kind, Listing, Lock, Retention, Store};
 use verifier::place_of;
 
 use super::longer::Longer;
@@ -63,12 +63,15 @@ pub struct Found<'a> {
     /// What it is to be locked with, or was.
     pub longer: Option<Lock>,
     pub flaws: Vec<Flaw>,
+    /// Why it could not be looked at, or not locked: then nothing is known of its lock.
+    pub refused: Option<&'a Error>,
 }
 
-/// A version that was looked at.
+/// A version that was looked at, or could not be.
 struct Looked {
     kept: Kept,
     longer: Option<Lock>,
+    refused: Option<Error>,
 }
 
 /// What lists every version, in the order of keys and of one key newest first, and gives them on part by part.
@@ -88,8 +91,9 @@ pub fn pages(store: &dyn Store, take: &mut dyn FnMut(Vec<Entry>) -> Result<()>) 
     }
 }
 
-/// Calls `each` for every version of every key, in the order in which they are listed. Err: something could not be read,
-/// or written; what was said until then holds.
+/// Calls `each` for every version of every key, in the order in which they are listed. What is gone since it was listed
+/// is left out, and what is nothing of Sealog's is not looked into. Err: the archive went away; what was said until then
+/// holds.
 pub fn walk(
     store: &dyn Store,
     parts: Parts<'_>,
@@ -115,6 +119,7 @@ impl<F: FnMut(&Found<'_>) -> Result<()>> Walk<'_, F> {
     fn take(&mut self, entries: Vec<Entry>) -> Result<()> {
         let looked = look_at_all(self.store, self.rules, &entries)?;
         for (entry, looked) in entries.into_iter().zip(looked) {
+            let Some(looked) = looked else { continue };
             if self.open.first().is_some_and(|(open, _)| open.key != entry.key) {
                 self.judge_open()?;
             }
@@ -143,6 +148,10 @@ impl<F: FnMut(&Found<'_>) -> Result<()>> Walk<'_, F> {
         for (nth, (entry, looked)) in versions.iter().enumerate() {
             let mut of_version = Vec::new();
             while let Some((_, flaw)) = flaws.next_if(|(of, _)| *of == nth) {
+                // Its lock is not known, so it is not judged by it.
+                if looked.refused.is_some() && flaw != Flaw::LaidOver {
+                    continue;
+                }
                 of_version.push(if flaw == Flaw::Hides && !is_first { Flaw::Marker } else { flaw });
             }
             (self.each)(&Found {
@@ -153,6 +162,7 @@ impl<F: FnMut(&Found<'_>) -> Result<()>> Walk<'_, F> {
                 kept: &looked.kept,
                 longer: looked.longer,
                 flaws: of_version,
+                refused: looked.refused.as_ref(),
             })?;
         }
         self.begun = key;
@@ -160,10 +170,10 @@ impl<F: FnMut(&Found<'_>) -> Result<()>> Walk<'_, F> {
     }
 }
 
-/// In the order of `entries`. The first error ends it.
-fn look_at_all(store: &dyn Store, rules: &Rules<'_>, entries: &[Entry]) -> Result<Vec<Looked>> {
+/// In the order of `entries`; None for what is gone. The first error ends it.
+fn look_at_all(store: &dyn Store, rules: &Rules<'_>, entries: &[Entry]) -> Result<Vec<Option<Looked>>> {
     let next = AtomicUsize::new(0);
-    let work = || -> Result<Vec<(usize, Looked)>> {
+    let work = || -> Result<Vec<(usize, Option<Looked>)>> {
         let mut done = Vec::new();
         while let Some((nth, entry)) =
             Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|nth| Some((nth, entries.get(nth)?)))
@@ -179,7 +189,7 @@ fn look_at_all(store: &dyn Store, rules: &Rules<'_>, entries: &[Entry]) -> Resul
         }
         Ok(done)
     };
-    let mut looked = thread::scope(|scope| -> Result<Vec<(usize, Looked)>> {
+    let mut looked = thread::scope(|scope| -> Result<Vec<(usize, Option<Looked>)>> {
         let workers: Vec<_> = (0..AT_ONCE.min(entries.len())).map(|_| scope.spawn(work)).collect();
         let mut looked = Vec::with_capacity(entries.len());
         for worker in workers {
@@ -192,18 +202,30 @@ fn look_at_all(store: &dyn Store, rules: &Rules<'_>, entries: &[Entry]) -> Resul
     Ok(looked.into_iter().map(|(_, looked)| looked).collect())
 }
 
-fn look_at(store: &dyn Store, rules: &Rules<'_>, entry: &Entry) -> Result<Looked> {
-    if entry.delete_marker {
-        return Ok(Looked { kept: Kept::of(entry, None), longer: None });
+/// None if the version is gone: its lock has ended, or it never had one.
+fn look_at(store: &dyn Store, rules: &Rules<'_>, entry: &Entry) -> Result<Option<Looked>> {
+    let class = Class::of(&entry.key);
+    let mut looked = Looked { kept: Kept::of(entry, None), longer: None, refused: None };
+    // Anybody's key may be one that no request of ours can name.
+    if entry.delete_marker || class == Class::Unknown {
+        return Ok(Some(looked));
     }
-    let object = store.get(&entry.key, Some(&entry.version), Some(0..0), 0)?;
-    let mut kept = Kept::of(entry, Some(&object));
-    let mut wanted = None;
-    if let Some(longer) = rules.longer.as_ref().filter(|_| Class::of(&entry.key) == Class::Evidence) {
-        wanted = longer.wanted(&kept, rules.now);
+    let seen = store.get(&entry.key, Some(&entry.version), Some(0..0), 0).and_then(|object| {
+        looked.kept = Kept::of(entry, Some(&object));
+        let Some(longer) = rules.longer.as_ref().filter(|_| class == Class::Evidence) else { return Ok(()) };
+        let wanted = longer.wanted(&looked.kept, rules.now);
         if let (Some(lock), Some(lock_with)) = (wanted, longer.lock_with) {
-            kept.lock = Some(lock_with(&entry.key, &entry.version, lock)?);
+            looked.kept.lock = Some(lock_with(&entry.key, &entry.version, lock)?);
         }
+        looked.longer = wanted;
+        Ok(())
+    });
+    match seen {
+        Ok(()) => Ok(Some(looked)),
+        Err(error) => match error.kind() {
+            Kind::Missing => Ok(None),
+            Kind::Away => Err(error.into()),
+            _ => Ok(Some(Looked { refused: Some(error), ..looked })),
+        },
     }
-    Ok(Looked { kept, longer: wanted })
 }

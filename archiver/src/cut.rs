@@ -5,17 +5,62 @@
 use runtime::Failure;
 use schemas::event::{EVENT_SCHEMA, event_schema_hash, event_shape};
 use schemas::{Checkpoint, Hash, Hashing, Layout, Place, SegmentFile, Seq, Tiles, Trees};
-use store::{Entry, Kind, MAX_TREES_BYTES, Store, read_trees, trees_fit, versions};
-
-use super::find::{Finding, Right};
+use store::{Entry, Kind, MAX_TREES_BYTES, Notes, Object, Store, Version, read_trees, trees_fit, versions};
 
 /// No segment is read that is larger: what one write to a store takes.
 const MAX_SEGMENT_BYTES: u64 = 5 << 30;
 /// Hashed in parts of this size.
 const PART_BYTES: u64 = 8 << 20;
 
+/// A chain as the notes in its archive speak of it.
+pub(crate) struct Signed<'a> {
+    pub store: &'a dyn Store,
+    pub origin: String,
+    pub layout: Layout,
+    pub notes: Notes,
+    /// Of the names in checkpoints/, rising. Not all of them need be signed.
+    pub sizes: Vec<u64>,
+}
+
+impl Signed<'_> {
+    /// The size of the first signed Checkpoint that covers this seq.
+    pub(crate) fn after(&self, seq: u64) -> Result<Option<u64>, Failure> {
+        let after = self.sizes.partition_point(|size| *size <= seq);
+        self.first_of(self.sizes[after..].iter())
+    }
+
+    /// The size of the last signed Checkpoint before this one: where its segment begins.
+    pub(crate) fn before(&self, size: u64) -> Result<Option<u64>, Failure> {
+        let before = self.sizes.partition_point(|other| *other < size);
+        self.first_of(self.sizes[..before].iter().rev())
+    }
+
+    fn first_of<'a>(&self, sizes: impl Iterator<Item = &'a u64>) -> Result<Option<u64>, Failure> {
+        for size in sizes {
+            if self.notes.checkpoint_at(self.store, &self.origin, *size)?.is_some() {
+                return Ok(Some(*size));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// A version that fits.
+pub(crate) struct Right {
+    pub version: Version,
+    pub sha256: Hash,
+    pub size_bytes: u64,
+}
+
+impl Right {
+    pub(crate) fn of(object: &Object) -> Right {
+        let (version, sha256) = (object.version.clone(), Hash::of(&[&object.bytes]));
+        Right { version, sha256, size_bytes: object.size_bytes }
+    }
+}
+
 /// The pair that fits, with all versions of both keys.
-pub(super) struct Cut {
+pub(crate) struct Cut {
     pub trees: Right,
     pub trees_versions: Vec<Entry>,
     pub segment: Right,
@@ -23,22 +68,32 @@ pub(super) struct Cut {
 }
 
 impl Cut {
-    /// The newest pair that fits at `size`. None: there is none.
-    pub(super) fn find(finding: &Finding<'_>, size: u64) -> Result<Option<Cut>, Failure> {
-        let (store, chain) = (finding.store, finding.chain());
-        let Some(checkpoint) = finding.notes.checkpoint_at(store, chain, size)? else { return Ok(None) };
-        let first_seq = finding.signed_before(size)?.unwrap_or(0);
-        let trees_versions = versions::of_key(store, &finding.layout.key(&Place::Trees(size)))?;
+    /// The newest pair that fits at `size`, both of them such as `is_held` wants. None: there is none.
+    pub(crate) fn find(
+        signed: &Signed<'_>,
+        size: u64,
+        is_held: &dyn Fn(&Object) -> bool,
+    ) -> Result<Option<Cut>, Failure> {
+        let store = signed.store;
+        let Some(checkpoint) = signed.notes.checkpoint_at(store, &signed.origin, size)? else {
+            return Ok(None);
+        };
+        let first_seq = signed.before(size)?.unwrap_or(0);
+        let trees_versions = versions::of_key(store, &signed.layout.key(&Place::Trees(size)))?;
         for entry in &trees_versions {
             let of_this_version = std::slice::from_ref(entry);
             let trees = versions::fitting_of(store, of_this_version, MAX_TREES_BYTES, |object| {
                 let (_, trees) = trees_fit(&object.bytes, &checkpoint).ok()?;
-                (trees.first_seq.0 == first_seq).then_some(trees)
+                // Whoever makes trees up may name anything.
+                let names_it = matches!(Place::parse(&trees.segment_key),
+                    Some(Place::Segment { first_seq, .. }) if first_seq == trees.first_seq);
+                (names_it && trees.first_seq.0 == first_seq && is_held(object)).then_some(trees)
             });
             let Some((object, trees)) = passed_over(trees)? else { continue };
             let segment_versions =
-                versions::of_key(store, &format!("{}{}", finding.layout.root(), trees.segment_key))?;
-            if let Some(segment) = fitting_segment(finding, &segment_versions, &trees, &checkpoint)? {
+                versions::of_key(store, &format!("{}{}", signed.layout.root(), trees.segment_key))?;
+            let fitting = fitting_segment(signed, &segment_versions, &trees, &checkpoint, is_held)?;
+            if let Some(segment) = fitting {
                 return Ok(Some(Cut {
                     trees: Right::of(&object),
                     trees_versions,
@@ -53,25 +108,31 @@ impl Cut {
 
 /// The newest version of the segment that these trees name and that holds what the Checkpoint covers.
 fn fitting_segment(
-    finding: &Finding<'_>,
+    signed: &Signed<'_>,
     versions: &[Entry],
     trees: &Trees,
     checkpoint: &Checkpoint,
+    is_held: &dyn Fn(&Object) -> bool,
 ) -> Result<Option<Right>, Failure> {
     for entry in versions.iter().filter(|entry| !entry.delete_marker) {
-        if passed_over(sha256_of(finding.store, entry).map(Some))? != Some(trees.segment_sha256) {
+        if passed_over(sha256_of(signed.store, entry).map(Some))? != Some(trees.segment_sha256) {
             continue;
         }
         let of_this_version = std::slice::from_ref(entry);
-        let whole = versions::fitting_of(finding.store, of_this_version, MAX_SEGMENT_BYTES, |object| {
-            leaves_of(&object.bytes, finding, trees, checkpoint)
+        let whole = versions::fitting_of(signed.store, of_this_version, MAX_SEGMENT_BYTES, |object| {
+            leaves_of(&object.bytes, signed, trees, checkpoint).filter(|_| is_held(object))
         });
         let Some((object, leaves)) = passed_over(whole)? else { continue };
         let mut tiles = match trees.first_seq {
             Seq(0) => Tiles::new(),
-            Seq(size) => match finding.notes.checkpoint_at(finding.store, finding.chain(), size)? {
-                Some(before) => read_trees(finding.store, &before)?.0,
+            Seq(size) => match signed.notes.checkpoint_at(signed.store, &signed.origin, size)? {
                 None => continue,
+                Some(before) => match read_trees(signed.store, &before) {
+                    Ok((tiles, _)) => tiles,
+                    // Without them nothing says that the links before it are those of the chain.
+                    Err(Failure::Halt(_)) => continue,
+                    Err(again) => return Err(again),
+                },
             },
         };
         leaves.into_iter().for_each(|leaf| tiles.push(leaf));
@@ -87,17 +148,12 @@ fn fitting_segment(
 
 /// The hashes of the links in a segment that stands where these trees say and is in the one form that a segment has, but
 /// for the spelling of its deflate streams.
-fn leaves_of(
-    bytes: &[u8],
-    finding: &Finding<'_>,
-    trees: &Trees,
-    checkpoint: &Checkpoint,
-) -> Option<Vec<Hash>> {
+fn leaves_of(bytes: &[u8], chain: &Signed<'_>, trees: &Trees, checkpoint: &Checkpoint) -> Option<Vec<Hash>> {
     let file = SegmentFile::parse(bytes).ok()?;
     let header = &file.header;
-    let signed = finding.notes.open(checkpoint.size, header.checkpoint.as_bytes()).ok()?;
+    let signed = chain.notes.open(checkpoint.size, header.checkpoint.as_bytes()).ok()?;
     let is_ours = header.event_schema == EVENT_SCHEMA
-        && Layout::of(&header.origin) == finding.layout
+        && Layout::of(&header.origin) == chain.layout
         && header.first_seq == trees.first_seq
         && signed == *checkpoint;
     let (mut leaves, mut place, mut fits, schema) = (Vec::new(), None, is_ours, event_schema_hash());
@@ -128,7 +184,7 @@ fn sha256_of(store: &dyn Store, entry: &Entry) -> store::Result<Hash> {
 }
 
 /// A version that is gone or may not be read does not fit.
-fn passed_over<T>(read: store::Result<Option<T>>) -> Result<Option<T>, Failure> {
+pub(crate) fn passed_over<T>(read: store::Result<Option<T>>) -> Result<Option<T>, Failure> {
     match read {
         Err(error) if matches!(error.kind(), Kind::Missing | Kind::Refused | Kind::TooLarge) => Ok(None),
         other => Ok(other?),
