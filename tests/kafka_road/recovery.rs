@@ -1,7 +1,9 @@
 //! When Kafka is gone: chains go on from their archive, where that makes no second history.
 
 use std::fs;
+use std::sync::Arc;
 
+use store::directory::Directory;
 use stream::kafka::{Kafka, Options};
 
 use crate::harness::archive::{events, own_acts};
@@ -39,7 +41,9 @@ fn on_a_new_cluster(old: Deployment) -> Deployment {
     let mut options = Options::new(&old.broker);
     options.prefix = prefix.clone();
     let kafka = Kafka::connect(options).unwrap();
-    Deployment { prefix, kafka, ..old }
+    // Another folder may stand in the archive's place by now.
+    let archive = Directory::open_read_only(old.folder.path().join("archive")).unwrap();
+    Deployment { prefix, kafka, store: Arc::new(archive), ..old }
 }
 
 fn error(output: &std::process::Output) -> String {
@@ -103,9 +107,9 @@ fn a_chain_of_which_more_was_signed_than_is_archived_is_continued_under_a_new_or
     let away = deployment.folder.path().join("away");
     let copied = std::process::Command::new("cp").args(["-a"]).arg(&archive).arg(&away).status().unwrap();
     assert!(copied.success());
+    let archived = deployment.archived();
     let up = deployment.start("up");
     assert_eq!(up.post(&event("lost", 0)).0, 202);
-    let archived = deployment.archived();
     wait_for("one more is signed and archived", 30, || (deployment.archived() > archived + 1).then_some(()));
     assert_eq!(up.stop().0.code(), Some(0));
     fs::remove_dir_all(&archive).unwrap();
