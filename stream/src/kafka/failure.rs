@@ -203,9 +203,8 @@ pub(super) fn kind_of_code(code: Code) -> Kind {
         | Code::MessageSizeTooLarge
         | Code::MessageBatchTooLarge
         | Code::UnknownTopic
-        | Code::UnknownTopicOrPartition => Kind::Refused,
-        // A partition that the metadata lacks for the moment, too: brokers that have just lost one leave it out, and how
-        // many there must be is looked at when a stage begins.
+        | Code::UnknownTopicOrPartition
+        | Code::UnknownPartition => Kind::Refused,
         _ => Kind::Away,
     }
 }
