@@ -10,9 +10,9 @@ use store::{Listing, Store, keys_after};
 
 use crate::harness::deployment::{Deployment, broker};
 use crate::harness::process::{Up, read, said};
-use crate::harness::s3::Bucket;
 use crate::harness::s3::intruder::Intruder;
 use crate::harness::s3::server::{Make, Server};
+use crate::harness::s3::{Bucket, on_both_servers};
 use crate::harness::wait_for;
 
 const SMALL: &str = "[segment]\nmax_events = 10\nmax_age = \"1s\"\n";
@@ -220,23 +220,6 @@ fn junk_where_the_next_segment_is_due_halts_the_archiver(make: Make) {
     site.stop(stages.into_iter().chain([archiver]).collect());
     site.is_at_risk("junk lies below a segment");
     site.archive(10);
-}
-
-macro_rules! on_both_servers {
-    ($($test:ident,)*) => {
-        mod on_minio {
-            $(#[test]
-            fn $test() {
-                super::$test(super::Make::Minio);
-            })*
-        }
-        mod on_versitygw {
-            $(#[test]
-            fn $test() {
-                super::$test(super::Make::Versitygw);
-            })*
-        }
-    };
 }
 
 on_both_servers! {

@@ -9,10 +9,10 @@ use store::{Lock, Mode, Store};
 use verifier::testing::{ChainBuilder, events, store_objects};
 
 use crate::harness::process::{read, said, sealog};
-use crate::harness::s3::Bucket;
 use crate::harness::s3::identity;
 use crate::harness::s3::intruder::Intruder;
 use crate::harness::s3::server::{Make, Server};
+use crate::harness::s3::{Bucket, on_both_servers};
 
 const ORIGIN: &str = "acme.example/audit/0";
 
@@ -208,23 +208,6 @@ fn a_folder_locks_nothing_and_that_is_said() {
     assert!(words.contains("a folder locks nothing") && words.contains("lock-missing"), "{words}");
     let refused = sealog(&["locks", path, "--extend", "7y"]);
     assert_eq!(refused.status.code(), Some(2));
-}
-
-macro_rules! on_both_servers {
-    ($($test:ident,)*) => {
-        mod on_minio {
-            $(#[test]
-            fn $test() {
-                super::$test(super::Make::Minio);
-            })*
-        }
-        mod on_versitygw {
-            $(#[test]
-            fn $test() {
-                super::$test(super::Make::Versitygw);
-            })*
-        }
-    };
 }
 
 on_both_servers! {

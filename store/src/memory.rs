@@ -16,8 +16,11 @@ use crate::{
     Entry, Error, Keep, Kind, Listing, Lock, Mode, Object, Page, Result, Retention, Store, Tag, Version, key,
 };
 
+mod between;
 #[cfg(test)]
 mod tests;
+
+pub use between::Between;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 

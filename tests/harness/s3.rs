@@ -148,3 +148,23 @@ fn can_run(make: Make, missing: Option<String>) -> bool {
     let _ = writeln!(std::io::stderr(), "SKIPPED: no {make:?}: {missing}");
     false
 }
+
+/// Tests that take the server they run on, on each of the two.
+macro_rules! on_both_servers {
+    ($($test:ident,)*) => {
+        mod on_minio {
+            $(#[test]
+            fn $test() {
+                super::$test(super::Make::Minio);
+            })*
+        }
+        mod on_versitygw {
+            $(#[test]
+            fn $test() {
+                super::$test(super::Make::Versitygw);
+            })*
+        }
+    };
+}
+
+pub(crate) use on_both_servers;

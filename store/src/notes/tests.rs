@@ -8,8 +8,8 @@ use runtime::SystemClock;
 use schemas::{Signing, Tree, Vkey};
 
 use super::*;
-use crate::memory::Memory;
-use crate::{Keep, Listing, Object, Page, Result, Retention, Tag, Version};
+use crate::memory::{Between, Memory};
+use crate::{Keep, Listing, Object, Page, Result, Version};
 
 const ORIGIN: &str = "acme.example/audit/0";
 
@@ -57,16 +57,12 @@ impl Beginning {
     }
 }
 
-impl Store for Beginning {
-    fn put_new(&self, key: &str, body: &[u8], keep: Keep) -> Result<Version> {
-        self.store.put_new(key, body, keep)
+impl Between for Beginning {
+    fn below(&self) -> &Memory {
+        &self.store
     }
 
-    fn replace_if(&self, key: &str, expected: Option<&Tag>, body: &[u8], keep: Keep) -> Result<Version> {
-        self.store.replace_if(key, expected, body, keep)
-    }
-
-    fn get(
+    fn get_between(
         &self,
         key: &str,
         version: Option<&Version>,
@@ -77,11 +73,7 @@ impl Store for Beginning {
         self.store.get(key, version, range, max_bytes)
     }
 
-    fn retention(&self) -> Option<Retention> {
-        self.store.retention()
-    }
-
-    fn list(&self, prefix: &str, after: &str, listing: Listing) -> Result<Page> {
+    fn list_between(&self, prefix: &str, after: &str, listing: Listing) -> Result<Page> {
         self.read();
         self.store.list(prefix, after, listing)
     }

@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use store::memory::Memory;
-use store::{Error, Keep, Kind, Listing, Object, Page, Retention, Store, Tag, Version};
+use store::memory::{Between, Memory};
+use store::{Error, Kind, Object, Store, Version};
 
 use super::{both, chain_0, chain_1, check, memory, options};
 use crate::testing::Objects;
@@ -41,16 +41,12 @@ struct Withholding {
     kind: Kind,
 }
 
-impl Store for Withholding {
-    fn put_new(&self, key: &str, body: &[u8], keep: Keep) -> store::Result<Version> {
-        self.inner.put_new(key, body, keep)
+impl Between for Withholding {
+    fn below(&self) -> &Memory {
+        &self.inner
     }
 
-    fn replace_if(&self, key: &str, tag: Option<&Tag>, body: &[u8], keep: Keep) -> store::Result<Version> {
-        self.inner.replace_if(key, tag, body, keep)
-    }
-
-    fn get(
+    fn get_between(
         &self,
         key: &str,
         version: Option<&Version>,
@@ -61,14 +57,6 @@ impl Store for Withholding {
             true => Err(Error::new(self.kind, key, "not today")),
             false => self.inner.get(key, version, range, max_bytes),
         }
-    }
-
-    fn retention(&self) -> Option<Retention> {
-        self.inner.retention()
-    }
-
-    fn list(&self, prefix: &str, after: &str, listing: Listing) -> store::Result<Page> {
-        self.inner.list(prefix, after, listing)
     }
 }
 

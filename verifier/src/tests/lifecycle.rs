@@ -4,8 +4,8 @@ use std::ops::Range;
 use std::sync::Mutex;
 
 use schemas::{Micros, Place, Seq};
-use store::memory::Memory;
-use store::{Keep, Listing, Object, Page, Retention, Store, Tag, Version};
+use store::memory::{Between, Memory};
+use store::{Listing, Object, Page, Store, Version};
 
 use super::{
     CHAIN_0, CHAIN_1, assert_broken, both, chain_0, chain_1, check, check_zero, known, memory, options,
@@ -42,16 +42,12 @@ impl Growing {
     }
 }
 
-impl Store for Growing {
-    fn put_new(&self, key: &str, body: &[u8], keep: Keep) -> store::Result<Version> {
-        self.inner.put_new(key, body, keep)
+impl Between for Growing {
+    fn below(&self) -> &Memory {
+        &self.inner
     }
 
-    fn replace_if(&self, key: &str, tag: Option<&Tag>, body: &[u8], keep: Keep) -> store::Result<Version> {
-        self.inner.replace_if(key, tag, body, keep)
-    }
-
-    fn get(
+    fn get_between(
         &self,
         key: &str,
         version: Option<&Version>,
@@ -62,11 +58,7 @@ impl Store for Growing {
         self.inner.get(key, version, range, max_bytes)
     }
 
-    fn retention(&self) -> Option<Retention> {
-        self.inner.retention()
-    }
-
-    fn list(&self, prefix: &str, after: &str, _: Listing) -> store::Result<Page> {
+    fn list_between(&self, prefix: &str, after: &str, _: Listing) -> store::Result<Page> {
         self.grow();
         self.inner.list(prefix, after, Listing::Newest(2))
     }

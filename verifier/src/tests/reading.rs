@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use runtime::{Stop, SystemClock};
-use store::memory::Memory;
-use store::{Keep, Kind, Listing, Object, Page, Retention, Store, Tag, Version};
+use store::memory::{Between, Memory};
+use store::{Kind, Object, Store, Version};
 
 use super::{CHAIN_0, assert_broken, memory, options};
 use crate::testing::{ChainBuilder, events};
@@ -36,16 +36,12 @@ impl Watched {
     }
 }
 
-impl Store for Watched {
-    fn put_new(&self, key: &str, body: &[u8], keep: Keep) -> store::Result<Version> {
-        self.inner.put_new(key, body, keep)
+impl Between for Watched {
+    fn below(&self) -> &Memory {
+        &self.inner
     }
 
-    fn replace_if(&self, key: &str, tag: Option<&Tag>, body: &[u8], keep: Keep) -> store::Result<Version> {
-        self.inner.replace_if(key, tag, body, keep)
-    }
-
-    fn get(
+    fn get_between(
         &self,
         key: &str,
         version: Option<&Version>,
@@ -64,14 +60,6 @@ impl Store for Watched {
             self.inner.lay_over(key, b"another");
         }
         got
-    }
-
-    fn retention(&self) -> Option<Retention> {
-        self.inner.retention()
-    }
-
-    fn list(&self, prefix: &str, after: &str, listing: Listing) -> store::Result<Page> {
-        self.inner.list(prefix, after, listing)
     }
 }
 
@@ -208,16 +196,12 @@ struct LaidMeanwhile {
     has_come: AtomicUsize,
 }
 
-impl Store for LaidMeanwhile {
-    fn put_new(&self, key: &str, body: &[u8], keep: Keep) -> store::Result<Version> {
-        self.inner.put_new(key, body, keep)
+impl Between for LaidMeanwhile {
+    fn below(&self) -> &Memory {
+        &self.inner
     }
 
-    fn replace_if(&self, key: &str, tag: Option<&Tag>, body: &[u8], keep: Keep) -> store::Result<Version> {
-        self.inner.replace_if(key, tag, body, keep)
-    }
-
-    fn get(
+    fn get_between(
         &self,
         key: &str,
         version: Option<&Version>,
@@ -229,14 +213,6 @@ impl Store for LaidMeanwhile {
         }
         self.inner.get(key, version, range, max_bytes)
     }
-
-    fn retention(&self) -> Option<Retention> {
-        self.inner.retention()
-    }
-
-    fn list(&self, prefix: &str, after: &str, listing: Listing) -> store::Result<Page> {
-        self.inner.list(prefix, after, listing)
-    }
 }
 
 /// Of one key only the newest version may be read.
@@ -245,16 +221,12 @@ struct LockedUp {
     key: String,
 }
 
-impl Store for LockedUp {
-    fn put_new(&self, key: &str, body: &[u8], keep: Keep) -> store::Result<Version> {
-        self.inner.put_new(key, body, keep)
+impl Between for LockedUp {
+    fn below(&self) -> &Memory {
+        &self.inner
     }
 
-    fn replace_if(&self, key: &str, tag: Option<&Tag>, body: &[u8], keep: Keep) -> store::Result<Version> {
-        self.inner.replace_if(key, tag, body, keep)
-    }
-
-    fn get(
+    fn get_between(
         &self,
         key: &str,
         version: Option<&Version>,
@@ -266,13 +238,5 @@ impl Store for LockedUp {
             true => Err(store::Error::new(Kind::Refused, key, "not for you")),
             false => Ok(got),
         }
-    }
-
-    fn retention(&self) -> Option<Retention> {
-        self.inner.retention()
-    }
-
-    fn list(&self, prefix: &str, after: &str, listing: Listing) -> store::Result<Page> {
-        self.inner.list(prefix, after, listing)
     }
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use runtime::SystemClock;
 use schemas::{Hash, Place};
-use store::memory::Memory;
-use store::{Error, Keep, Kind, Listing, Mode, Object, Page, Retention, Store, Tag, Version};
+use store::memory::{Between, Memory};
+use store::{Error, Kind, Listing, Mode, Object, Page, Store, Version};
 
 use super::{CHAIN_0, has, memory, options};
 use crate::testing::{ChainBuilder, Objects, events, store_objects};
@@ -47,16 +47,12 @@ impl Withheld {
     }
 }
 
-impl Store for Withheld {
-    fn put_new(&self, key: &str, body: &[u8], keep: Keep) -> store::Result<Version> {
-        self.inner.put_new(key, body, keep)
+impl Between for Withheld {
+    fn below(&self) -> &Memory {
+        &self.inner
     }
 
-    fn replace_if(&self, key: &str, tag: Option<&Tag>, body: &[u8], keep: Keep) -> store::Result<Version> {
-        self.inner.replace_if(key, tag, body, keep)
-    }
-
-    fn get(
+    fn get_between(
         &self,
         key: &str,
         version: Option<&Version>,
@@ -72,11 +68,7 @@ impl Store for Withheld {
         }
     }
 
-    fn retention(&self) -> Option<Retention> {
-        self.inner.retention()
-    }
-
-    fn list(&self, prefix: &str, after: &str, listing: Listing) -> store::Result<Page> {
+    fn list_between(&self, prefix: &str, after: &str, listing: Listing) -> store::Result<Page> {
         let mut page = self.inner.list(prefix, after, listing)?;
         match (self.on_list)(&self.inner, prefix, &mut page) {
             Some(kind) => Err(Error::new(kind, prefix, "withheld")),
