@@ -1,32 +1,28 @@
 """Prints the statement with which Athena opens the chains of an archive as one table.
 
-    python3 docs/reading/athena.py SEGMENT s3://bucket/prefix/acme.example/audit CHAINS
+    python3 docs/reading/athena.py SCHEMA s3://bucket/prefix/acme.example/audit CHAINS
 
-SEGMENT is a copy of any segment: the newest knows all fields. CHAINS is how many chains there are.
+SCHEMA is the file that `avro-tools getschema` makes of a segment: the newest knows all fields. CHAINS is how many there are.
 """
 
 import json
 import sys
 
-import segments
-
 SIMPLE = {"long": "bigint", "int": "int", "boolean": "boolean", "string": "string", "bytes": "binary"}
 
 
-def column(type, known):
+def column(type):
     """The type of a column as Hive names it. Times are microseconds since 1970: it has no such time."""
     if isinstance(type, list):
         (type,) = [branch for branch in type if branch != "null"]
     if isinstance(type, str):
-        return column(known[type], known) if type in known else SIMPLE[type]
-    if "name" in type:
-        known[type["name"]] = type
+        return SIMPLE[type]
     if type["type"] == "array":
-        return f"array<{column(type['items'], known)}>"
+        return f"array<{column(type['items'])}>"
     if type["type"] == "record":
-        fields = (f"`{f['name']}`:{column(f['type'], known)}" for f in type["fields"])
+        fields = (f"`{f['name']}`:{column(f['type'])}" for f in type["fields"])
         return f"struct<{','.join(fields)}>"
-    return {"enum": "string", "fixed": "binary"}.get(type["type"]) or SIMPLE[type["type"]]
+    return "binary" if type["type"] == "fixed" else SIMPLE[type["type"]]
 
 
 def bare(schema):
@@ -36,10 +32,8 @@ def bare(schema):
     return [bare(part) for part in schema] if isinstance(schema, list) else schema
 
 
-def statement(segment, root, chains):
-    header, _ = segments.split(segment)
-    schema, known = json.loads(header["avro.schema"]), {}
-    columns = ",\n".join(f"  `{f['name']}` {column(f['type'], known)}" for f in schema["fields"])
+def statement(schema, root, chains):
+    columns = ",\n".join(f"  `{f['name']}` {column(f['type'])}" for f in schema["fields"])
     return f"""CREATE EXTERNAL TABLE sealed (
 {columns}
 )
@@ -60,5 +54,5 @@ TBLPROPERTIES (
 
 
 if __name__ == "__main__":
-    with open(sys.argv[1], "rb") as segment:
-        print(statement(segment.read(), sys.argv[2].rstrip("/"), sys.argv[3]))
+    with open(sys.argv[1]) as schema:
+        print(statement(json.load(schema), sys.argv[2].rstrip("/"), sys.argv[3]))

@@ -3,6 +3,7 @@
 //! | field | Avro | |
 //! |---|---|---|
 //! | id … protected | as in the schema | in the order of the schema |
+//! | outcome, transport, type | text, not an Avro enum, and no type is named twice: readers such as Polars know neither inside of a record |
 //! | original | record {content_type, bytes} | last, so that the exact bytes received are the tail of the datum |
 
 use std::sync::LazyLock;
@@ -94,6 +95,18 @@ pub enum Outcome {
     Denied,
 }
 
+impl Outcome {
+    /// As it stands in the event.
+    pub fn name(self) -> &'static str {
+        match self {
+            Outcome::Unknown => "unknown",
+            Outcome::Success => "success",
+            Outcome::Failure => "failure",
+            Outcome::Denied => "denied",
+        }
+    }
+}
+
 /// Where the source runs.
 #[derive(Clone, Copy, Debug, Default)]
 #[allow(missing_docs)]
@@ -113,6 +126,17 @@ pub enum Transport {
     Internal,
     Http,
     Kafka,
+}
+
+impl Transport {
+    /// As it stands in the event.
+    pub fn name(self) -> &'static str {
+        match self {
+            Transport::Internal => "internal",
+            Transport::Http => "http",
+            Transport::Kafka => "kafka",
+        }
+    }
 }
 
 /// Where it came from, as Sealog saw it.
@@ -163,6 +187,20 @@ pub enum AttributeType {
     Object,
 }
 
+impl AttributeType {
+    /// As it stands in the event.
+    pub fn name(self) -> &'static str {
+        match self {
+            AttributeType::String => "string",
+            AttributeType::Number => "number",
+            AttributeType::Boolean => "boolean",
+            AttributeType::Null => "null",
+            AttributeType::Array => "array",
+            AttributeType::Object => "object",
+        }
+    }
+}
+
 /// A field that only the holder of its subject's key can read.
 #[derive(Clone, Copy, Debug)]
 #[allow(missing_docs)]
@@ -188,7 +226,7 @@ impl AuditEvent<'_> {
         put_opt(out, self.on_behalf_of.as_ref(), put_party);
         put_opt(out, self.source_address, put_str);
         put_array(out, self.targets.iter(), put_party);
-        put_long(out, self.outcome as i64);
+        put_str(out, self.outcome.name());
         put_opt(out, self.reason, put_str);
         let place = &self.environment;
         for part in [place.service, place.host, place.region, place.deployment, place.image] {
@@ -202,7 +240,7 @@ impl AuditEvent<'_> {
         put_array(out, self.attributes.iter(), |out, a| {
             put_str(out, a.key);
             put_str(out, a.value);
-            put_long(out, a.kind as i64);
+            put_str(out, a.kind.name());
         });
         put_array(out, self.marks.iter(), |out, mark| put_str(out, mark));
         put_array(out, self.protected.iter(), |out, p| {
@@ -218,7 +256,7 @@ impl AuditEvent<'_> {
 
 impl ReceivedFrom<'_> {
     fn encode(&self, out: &mut Vec<u8>) {
-        put_long(out, self.transport as i64);
+        put_str(out, self.transport.name());
         put_opt(out, self.topic, put_str);
         put_opt(out, self.partition.map(i64::from), put_long);
         put_opt(out, self.offset, put_long);

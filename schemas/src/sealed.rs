@@ -13,7 +13,7 @@ use crate::{Hash, Link, Malformed, Micros, Seq, event_hash};
 
 /// What comes before the event in the wrapper schema's JSON, and after it.
 const WRAPPER: (&str, &str) = (
-    r#"{"type":"record","name":"SealedEvent","namespace":"sealog.v1","fields":[{"name":"seq","type":"long"},{"name":"sealed_at","type":{"type":"long","logicalType":"timestamp-micros"}},{"name":"prev","type":{"type":"fixed","name":"Sha256","size":32}},{"name":"hash","type":"Sha256"},{"name":"event","type":"#,
+    r#"{"type":"record","name":"SealedEvent","namespace":"sealog.v1","fields":[{"name":"seq","type":"long"},{"name":"sealed_at","type":{"type":"long","logicalType":"timestamp-micros"}},{"name":"prev","type":{"type":"fixed","name":"Prev","size":32}},{"name":"hash","type":{"type":"fixed","name":"Hash","size":32}},{"name":"event","type":"#,
     "}]}",
 );
 

@@ -28,7 +28,7 @@ fn what_the_page_on_reading_shows_does_what_it_says() {
 
     let python = |script: &str| {
         let mut command = Command::new(&readers.python);
-        command.args(["-c", script]).current_dir(here).env("PYTHONPATH", "docs/reading");
+        command.args(["-c", script]).current_dir(here);
         run(command, script)
     };
     let shell = |script: &str| {
