@@ -3,9 +3,11 @@
 use axum::body::Body;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, Response, StatusCode};
+use schemas::hex;
 
 use super::appender::NotAppended;
 use super::held::Held;
+use super::point::{Point, Reached, Wait};
 use super::prepare::{Prepared, Verdict};
 use super::waiting::Reserved;
 use super::window::Seen;
@@ -43,6 +45,12 @@ impl Refusal {
     pub fn busy() -> Refusal {
         let detail = "too much is waiting to be written: send this again a little later";
         Refusal::later(StatusCode::TOO_MANY_REQUESTS, "busy", detail, 1)
+    }
+
+    /// Nobody can be told where events stand.
+    pub fn unreadable() -> Refusal {
+        let detail = "where events are sealed cannot be read now: send this again later, or without wait";
+        Refusal::later(StatusCode::SERVICE_UNAVAILABLE, "unreadable", detail, 2)
     }
 
     /// The process ends.
@@ -91,21 +99,34 @@ pub(super) fn refused(refusal: &Refusal) -> Response<Body> {
     response
 }
 
-/// The answer for items that the stream has: 202 if all are events, 207 if some are, 422 if none is.
-pub(super) fn taken(prepared: &Prepared, reserved: Reserved) -> Response<Body> {
+/// The answer for items that the stream has: 202 if all are events, 207 if some are, 422 if none is; 200 if all came as
+/// far as was waited for.
+pub(super) fn taken(
+    prepared: &Prepared,
+    waited: Option<(Wait, &[Option<Reached>])>,
+    reserved: Reserved,
+) -> Response<Body> {
     let mut body = Vec::with_capacity(64 + prepared.items.len() * 80);
-    let mut durable = 0;
+    let (mut durable, mut arrived) = (0, 0);
     body.extend_from_slice(b"{\"results\":[");
     for (index, (id, item)) in prepared.answers().enumerate() {
         body.extend_from_slice(if index > 0 { b",\n{\"id\":" } else { b"{\"id\":" });
         put_json(&mut body, id);
+        let reached = waited.and_then(|(_, reached)| reached.get(index)?.as_ref());
+        let point = reached.map(|reached| match reached.proof {
+            Some(_) => Point::Archived,
+            None => Point::Sealed,
+        });
         let conflict = "another event was sent with this Idempotency-Key in this place";
-        let (status, why) = match (&item.verdict, item.seen) {
-            (_, Seen::Other) => ("conflict", Some(("conflict", conflict))),
-            (Verdict::Durable, _) => ("durable", None),
-            (Verdict::Rejected(reason, detail), _) => ("rejected", Some((reason.word(), detail.as_str()))),
+        let (status, why) = match (&item.verdict, item.seen, point) {
+            (_, Seen::Other, _) => ("conflict", Some(("conflict", conflict))),
+            (Verdict::Durable, _, None) => ("durable", None),
+            (Verdict::Durable, _, Some(Point::Sealed)) => ("sealed", None),
+            (Verdict::Durable, _, Some(Point::Archived)) => ("archived", None),
+            (Verdict::Rejected(reason, detail), _, _) => ("rejected", Some((reason.word(), detail.as_str()))),
         };
-        durable += usize::from(status == "durable");
+        durable += usize::from(!matches!(status, "rejected" | "conflict"));
+        arrived += usize::from(waited.is_some_and(|(wait, _)| point >= Some(wait.point)));
         body.extend_from_slice(b",\"status\":");
         put_json(&mut body, status);
         if let Some((reason, detail)) = why {
@@ -114,15 +135,32 @@ pub(super) fn taken(prepared: &Prepared, reserved: Reserved) -> Response<Body> {
             body.extend_from_slice(b",\"error\":");
             put_json(&mut body, detail);
         }
+        if let Some(reached) = reached {
+            put_reached(&mut body, reached);
+        }
         body.push(b'}');
     }
     body.extend_from_slice(b"]}\n");
+    let all = prepared.items.len();
     let status = match durable {
         0 => StatusCode::UNPROCESSABLE_ENTITY,
-        all if all == prepared.items.len() => StatusCode::ACCEPTED,
-        _ => StatusCode::MULTI_STATUS,
+        durable if durable < all => StatusCode::MULTI_STATUS,
+        _ if waited.is_some() && arrived == all => StatusCode::OK,
+        _ => StatusCode::ACCEPTED,
     };
     json(status, Body::new(Held::new(body, reserved)))
+}
+
+/// Where it stands, and the proof of it.
+fn put_reached(body: &mut Vec<u8>, reached: &Reached) {
+    let Reached { chain, place, proof } = reached;
+    let place =
+        format!(",\"chain\":{chain},\"seq\":{},\"hash\":\"{}\"", place.seq.0, hex(place.hash.bytes()));
+    body.extend_from_slice(place.as_bytes());
+    if let Some(proof) = proof {
+        body.extend_from_slice(b",\"proof\":");
+        put_json(body, proof);
+    }
 }
 
 /// A JSON answer.

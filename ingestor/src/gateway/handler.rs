@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 use super::answer::{self, Refusal};
 use super::appender::{Job, Message};
 use super::body;
+use super::point::{Points, Reached, Wait};
 use super::prepare::{Prepared, Sender};
 use super::waiting::{Reserved, Waiting};
 use super::{GatewayConfig, HttpMetrics};
@@ -40,6 +41,7 @@ pub(super) struct Shared {
     pub waiting: Arc<Waiting>,
     pub inbox: mpsc::Sender<Message>,
     pub pool: Mutex<Vec<Prepared>>,
+    pub points: Points,
     /// No request is taken any more.
     pub stopping: AtomicBool,
 }
@@ -91,7 +93,8 @@ async fn events(
 /// A request from its first header to its answer.
 async fn take(shared: &Arc<Shared>, peer: &str, request: Request) -> Result<Response<Body>, Refusal> {
     let (head, body) = request.into_parts();
-    let (producer, kind, key) = match check(shared, &head.headers) {
+    let checked = Wait::parse(head.uri.query()).and_then(|wait| Ok((check(shared, &head.headers)?, wait)));
+    let ((producer, kind, key), wait) = match checked {
         Ok(checked) => checked,
         Err(refusal) => return Err(body::refuse(body, shared.config.body_bytes, refusal).await),
     };
@@ -105,7 +108,19 @@ async fn take(shared: &Arc<Shared>, peer: &str, request: Request) -> Result<Resp
     }?;
     drop(bytes);
     reserved.become_bytes(prepared.batch.size_bytes());
-    append(shared, prepared, reserved).await
+    let Some(wait) = wait else {
+        let (prepared, reserved) = append(shared, prepared, reserved).await?;
+        return Ok(answer_taken(shared, prepared, None, reserved));
+    };
+    wait.check(&prepared)?;
+    // Before it is appended: it may be sealed before the appender's answer is here.
+    let mark = shared.points.mark(wait, &prepared).await?;
+    let (prepared, reserved) = append(shared, prepared, reserved).await?;
+    let reached = match mark {
+        Some(mark) => shared.points.reach(mark, wait, &prepared).await,
+        None => Vec::new(),
+    };
+    Ok(answer_taken(shared, prepared, Some((wait, &reached)), reserved))
 }
 
 /// Who sends, and what, before any of the body is read.
@@ -177,16 +192,29 @@ fn prepare(shared: &Shared, bytes: &[u8], kind: BodyKind, sender: &Sender<'_>) -
 }
 
 /// Hands the items to the appender and waits until they are durable.
-async fn append(shared: &Shared, prepared: Prepared, reserved: Reserved) -> Result<Response<Body>, Refusal> {
+async fn append(
+    shared: &Shared,
+    prepared: Prepared,
+    reserved: Reserved,
+) -> Result<(Prepared, Reserved), Refusal> {
     let (answer, answered) = oneshot::channel();
     let job = Box::new(Job { prepared, reserved, answer });
     shared.inbox.send(Message::Append(job)).map_err(|_| Refusal::stopping())?;
-    let (mut prepared, reserved) = answered.await.map_err(|_| Refusal::stopping())??;
-    let response = answer::taken(&prepared, reserved);
+    Ok(answered.await.map_err(|_| Refusal::stopping())??)
+}
+
+/// The answer; the request's memory goes to the next.
+fn answer_taken(
+    shared: &Shared,
+    mut prepared: Prepared,
+    waited: Option<(Wait, &[Option<Reached>])>,
+    reserved: Reserved,
+) -> Response<Body> {
+    let response = answer::taken(&prepared, waited, reserved);
     prepared.clear();
     let mut pool = shared.pool.lock().unwrap_or_else(PoisonError::into_inner);
     if pool.len() < POOL {
         pool.push(prepared);
     }
-    Ok(response)
+    response
 }

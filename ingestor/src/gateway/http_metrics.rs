@@ -13,6 +13,7 @@ pub(super) struct HttpMetrics {
     pub repeated: IntCounter,
     pub waiting_bytes: IntGauge,
     pub connections: IntGauge,
+    pub looked_for: IntGauge,
 }
 
 impl HttpMetrics {
@@ -22,7 +23,7 @@ impl HttpMetrics {
         registry.register(Box::new(requests.clone()))?;
         let opts = HistogramOpts::new(
             "sealog_gateway_request_duration_seconds",
-            "From a request's head to its answer; for what is taken, until it is durable.",
+            "From a request's head to its answer; for what is taken, until it is durable or what its wait= asked for.",
         );
         let duration = Histogram::with_opts(opts.buckets(SECONDS.to_vec()))?;
         registry.register(Box::new(duration.clone()))?;
@@ -45,6 +46,10 @@ impl HttpMetrics {
                 "Bytes of requests that wait for their answer.",
             )?,
             connections: gauge("sealog_gateway_connections", "Open connections.")?,
+            looked_for: gauge(
+                "sealog_gateway_looked_for",
+                "Items whose place in the chain somebody waits for (?wait=).",
+            )?,
         })
     }
 

@@ -1,15 +1,19 @@
 //! The gateway: takes events over HTTP and answers when they are durable.
 //!
 //! A request is read, split and normalized by the thread that serves its connection (`handler`, `body`, `prepare`),
-//! written with others by the one appender (`appender`), and answered (`answer`). tokio lives here and nowhere else.
+//! written with others by the one appender (`appender`), and answered (`answer`), on demand once it is sealed or archived
+//! (`point`, `follow`). tokio lives here and nowhere else.
 
 mod answer;
 mod appender;
 mod body;
 mod connections;
+mod follow;
 mod handler;
 mod held;
 mod http_metrics;
+mod pages;
+mod point;
 mod prepare;
 mod recall;
 mod serving;
@@ -33,13 +37,17 @@ use tracing::info;
 
 use self::appender::{Appender, Message};
 use self::connections::Server;
+use self::follow::{Ask, Follower};
 use self::handler::Shared;
 use self::http_metrics::HttpMetrics;
+use self::point::Points;
 use self::serving::Serving;
 use self::waiting::Waiting;
 use crate::metrics::Metrics;
 use crate::record::Limits;
 
+pub use pages::{Page, Pages, PagesServer};
+pub use point::Archived;
 pub use telemetry::Telemetry;
 pub use tls::Tls;
 pub use tokens::{MIN_TOKEN_CHARS, Tokens, TokensError};
@@ -66,6 +74,8 @@ pub struct GatewayConfig {
     pub behind_tls_proxy: bool,
     /// Open connections.
     pub max_connections: usize,
+    /// The archive, for those who wait until their events are in it.
+    pub archive: Option<Arc<dyn Archived>>,
     /// How long things may take.
     pub timeouts: Timeouts,
 }
@@ -112,6 +122,7 @@ impl GatewayConfig {
             tls: None,
             behind_tls_proxy: false,
             max_connections: 1024,
+            archive: None,
             timeouts: Timeouts::default(),
         }
     }
@@ -172,6 +183,8 @@ pub struct Gateway {
     server: Server,
     appender: Appender,
     inbox: mpsc::Receiver<Message>,
+    follower: Follower,
+    asked: mpsc::Receiver<Ask>,
     /// Set by the appender when the stream says that nothing may go on.
     halt: Stop,
 }
@@ -187,16 +200,19 @@ impl Gateway {
         let metrics = HttpMetrics::register(registry)?;
         let (halt, (sender, inbox)) = (Stop::new(), mpsc::channel());
         let appender = Appender::new(
-            stream,
+            stream.clone(),
             clock.clone(),
             (Metrics::register(registry, "http")?, metrics.repeated.clone()),
             (config.chains, config.window_items),
             halt.clone(),
         );
+        let (ask, asked) = mpsc::channel();
+        let follower = Follower::new(stream, metrics.looked_for.clone());
         let tls = config.tls.as_ref().map(Tls::acceptor).transpose()?;
         let (timeouts, max_connections) = (config.timeouts, config.max_connections);
         let connections = metrics.connections.clone();
         let shared = Arc::new(Shared {
+            points: Points::new(ask, config.archive.clone(), config.chains),
             waiting: Waiting::new(config.waiting_bytes, metrics.waiting_bytes.clone()),
             config,
             clock,
@@ -208,7 +224,14 @@ impl Gateway {
         });
         let router = handler::router(shared.clone());
         let server = Server { router, tls, timeouts, max_connections, connections };
-        Ok(Gateway { shared, server, appender, inbox, halt })
+        Ok(Gateway { shared, server, appender, inbox, follower, asked, halt })
+    }
+
+    /// The same with pages below `prefix`, which begins with a slash. They are shown to everyone who reaches the
+    /// listener, as metrics are.
+    pub fn with_pages(mut self, prefix: &'static str, pages: Arc<dyn Pages>) -> Gateway {
+        self.server.router = self.server.router.merge(pages::router(prefix, pages));
+        self
     }
 
     /// Serves until `stop` is set, then answers what is in flight and returns once all of it is durable. Or until
@@ -216,21 +239,26 @@ impl Gateway {
     pub fn serve(self, listener: TcpListener, stop: &Stop) -> Result<(), GatewayError> {
         let address = listener.local_addr()?;
         self.shared.config.check(address)?;
-        let Gateway { shared, server, appender, inbox, halt } = self;
+        let Gateway { shared, server, appender, inbox, follower, asked, halt } = self;
         let appending =
             thread::Builder::new().name("gateway-append".to_owned()).spawn(move || appender.run(&inbox))?;
+        let following =
+            thread::Builder::new().name("gateway-follow".to_owned()).spawn(move || follower.run(&asked))?;
         let mut serving = Serving::begin(server, listener, 2)?;
         info!(%address, "the gateway listens");
 
         while !halt.is_set() && !stop.wait(Duration::from_millis(100)) {}
 
         shared.stopping.store(true, Ordering::SeqCst);
+        // Whoever waits for what comes after durable is told how far it is.
+        shared.points.end();
         serving.drain();
         // Whatever was handed over stands before this in the queue.
         let _ = shared.inbox.send(Message::End);
         let appended =
             appending.join().unwrap_or_else(|_| Err(Failure::Halt("the appender died".to_owned())));
         serving.end();
+        let _ = following.join();
         info!(%address, "the gateway has stopped");
         appended.map_err(GatewayError::Halted)
     }

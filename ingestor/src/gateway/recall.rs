@@ -72,7 +72,7 @@ pub(super) fn recall(
 }
 
 /// What the sender of an event would call it, if it was sent with an Idempotency-Key.
-fn sent_by(datum: &[u8]) -> Result<Option<Sent>, Malformed> {
+pub(super) fn sent_by(datum: &[u8]) -> Result<Option<Sent>, Malformed> {
     let mut input = Input::new("AuditEvent", datum);
     let (mut action, mut producer, mut claimed, mut key, mut part) = ("", "", None, None, 0);
     let mut sha256 = None;
@@ -85,7 +85,7 @@ fn sent_by(datum: &[u8]) -> Result<Option<Sent>, Malformed> {
             "received_from" => (key, part) = came_with(shape, &mut input)?,
             "attributes" => input.array_of(|i| {
                 let (name, value) = (i.str()?, i.str()?);
-                i.long()?;
+                i.str()?;
                 if name == "sha256" {
                     sha256 = Hash::from_hex(value);
                 }

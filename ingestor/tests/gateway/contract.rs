@@ -38,6 +38,7 @@ fn conforms(document: &Value, schema: &Value, value: &Value) -> Result<(), Strin
         "object" => value.is_object(),
         "array" => value.is_array(),
         "string" => value.is_string(),
+        "integer" => value.is_u64(),
         other => return Err(format!("the test does not know type {other}")),
     };
     if !fits || schema["enum"].as_array().is_some_and(|allowed| !allowed.contains(value)) {
@@ -89,6 +90,10 @@ fn answers() -> Vec<Answer> {
         post_keyed(usual.address, "k", "{\"n\":2}"),
         post(usual.address, "application/jsonl", &[], b"\xff\n{}"),
     ];
+    let key = [("content-type", "application/json"), ("idempotency-key", "k")];
+    stream.seal();
+    answers.push(connect(usual.address).ask("POST /v1/events?wait=sealed", &key, b"{\"n\":1}"));
+    answers.push(connect(usual.address).ask("POST /v1/events?wait=never", &key, b"{}"));
     let mut cut = connect(usual.address);
     let chunked = [("content-type", "application/json"), ("transfer-encoding", "chunked")];
     cut.send_head("POST /v1/events", &chunked, None).unwrap();

@@ -7,6 +7,8 @@ mod contract;
 mod embedded;
 mod idempotency;
 mod limits;
+mod places;
+mod pages;
 mod robustness;
 mod site;
 mod statuses;

@@ -11,9 +11,11 @@ use prometheus::{Registry, TextEncoder};
 use runtime::{Deadline, Stop, SystemClock};
 use schemas::avro::{Input, to_json};
 use schemas::event::event_shape;
+use schemas::framing::{SCHEMA_HEADER, schema_of};
+use schemas::{Hash, Link, Micros, SealedEvent, Seq, event_hash};
 use serde_json::Value;
 use stream::memory::Memory;
-use stream::{Batch, Groups, Lane, Limit, Log, Member, Result, Role, Stream, topics};
+use stream::{Batch, Error, Groups, Kind, Lane, Limit, Log, Member, Result, Role, Stream, topics};
 
 /// Memory whose appends can be held back.
 #[derive(Clone)]
@@ -23,14 +25,16 @@ struct Inner {
     memory: Memory,
     appends: AtomicUsize,
     held: Mutex<bool>,
+    hidden: Mutex<Option<Lane>>,
     freed: Condvar,
 }
 
 impl Gated {
     pub fn new(chains: u32) -> Gated {
-        let lanes = [(topics::EVENTS, chains), (topics::REJECTED, chains)];
+        let lanes = [topics::EVENTS, topics::REJECTED, topics::SEALED].map(|topic| (topic, chains));
         let memory = Memory::new(&lanes, Arc::new(SystemClock));
-        Gated(Arc::new(Inner { memory, appends: 0.into(), held: Mutex::new(false), freed: Condvar::new() }))
+        let (held, hidden) = (Mutex::new(false), Mutex::new(None));
+        Gated(Arc::new(Inner { memory, appends: 0.into(), held, hidden, freed: Condvar::new() }))
     }
 
     pub fn memory(&self) -> &Memory {
@@ -41,6 +45,33 @@ impl Gated {
     pub fn hold(&self, hold: bool) {
         *self.0.held.lock().unwrap() = hold;
         self.0.freed.notify_all();
+    }
+
+    /// From now on this lane cannot be looked at.
+    pub fn hide(&self, lane: &Lane) {
+        *self.0.hidden.lock().unwrap() = Some(lane.clone());
+    }
+
+    /// Seals what was appended on chain 0 since the last time, as a chainer would, but for its Heads. Answers all links.
+    pub fn seal(&self) -> Vec<Link> {
+        let mut sealed: Vec<Link> = Vec::new();
+        let done = records(self, &topics::sealed(0)).len();
+        let mut batch = Batch::new();
+        let lane = batch.lane(&topics::sealed(0));
+        for (seq, record) in records(self, &topics::events(0)).iter().enumerate() {
+            let (schema, event) = (record.headers.get(SCHEMA_HEADER).unwrap(), record.value.unwrap());
+            let prev = sealed.last().map_or(Hash([0; 32]), Link::hash);
+            let event_hash = event_hash(&schema_of(Some(schema)).unwrap(), event);
+            let link = Link { seq: Seq(seq as u64), sealed_at: Micros(seq as i64 + 1), prev, event_hash };
+            if seq >= done {
+                batch.push_with(lane, None, &[(SCHEMA_HEADER, schema)], |out| {
+                    SealedEvent::splice(out, &link, &link.hash(), event);
+                });
+            }
+            sealed.push(link);
+        }
+        self.memory().append(&batch).unwrap();
+        sealed
     }
 
     /// Appends asked for so far, those that wait included.
@@ -70,6 +101,9 @@ impl Log for Gated {
     }
 
     fn last(&self, lane: &Lane) -> Result<Batch> {
+        if self.0.hidden.lock().unwrap().as_ref() == Some(lane) {
+            return Err(Error::new(Kind::Away, format!("{lane} is hidden")));
+        }
         self.0.memory.last(lane)
     }
 

@@ -1,0 +1,295 @@
+//! `?wait=`: an answer that comes once the events are sealed, or archived, and says where they stand.
+
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use schemas::framing::{SCHEMA_HEADER, schema_of};
+use schemas::{Seq, event_hash};
+use stream::topics;
+use tokio::sync::{Mutex, oneshot, watch};
+use tokio::time::timeout;
+use tracing::warn;
+
+use super::answer::Refusal;
+use super::follow::{Ask, BACK, Found, Place, Wanted, found};
+use super::prepare::Prepared;
+use super::window::Seen;
+
+/// How long is waited where the request does not say.
+const WAIT: Duration = Duration::from_secs(30);
+const MAX_WAIT_S: u64 = 300;
+/// Items of a request that waits to be sealed.
+const MAX_ITEMS: usize = 1_000;
+/// Items, and their bytes, of one that is answered with proofs: each holds its event.
+const MAX_PROVED: (usize, usize) = (100, 4 << 20);
+/// How often the archive is asked how far it is, for all who wait together.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// The archive, for those who wait until their events are in it.
+pub trait Archived: Send + Sync {
+    /// How many events of a chain its newest archived checkpoint covers.
+    fn size(&self, chain: u32) -> Result<u64, String>;
+
+    /// The proof that the event at `seq`, which is covered, is there: a C2SP tlog-proof.
+    fn proof(&self, chain: u32, seq: u64) -> Result<String, String>;
+}
+
+/// How far an event has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Point {
+    Sealed,
+    Archived,
+}
+
+/// What a request waits for, and how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Wait {
+    pub point: Point,
+    pub time: Duration,
+}
+
+impl Wait {
+    /// What the query asks for. None: the answer comes when the events are durable.
+    pub fn parse(query: Option<&str>) -> Result<Option<Wait>, Refusal> {
+        let bad = |detail: &str| Refusal::new(StatusCode::BAD_REQUEST, "bad_query", detail);
+        let (mut point, mut time) = (None, None);
+        for (name, value) in query.unwrap_or_default().split('&').filter_map(|part| part.split_once('=')) {
+            match name {
+                "wait" => {
+                    point = Some(match value {
+                        "sealed" => Point::Sealed,
+                        "archived" => Point::Archived,
+                        _ => return Err(bad("wait is sealed or archived")),
+                    });
+                }
+                "seconds" => {
+                    let seconds = value.parse().ok().filter(|s| (1..=MAX_WAIT_S).contains(s));
+                    let seconds = seconds.ok_or_else(|| bad("seconds is a number from 1 to 300"))?;
+                    time = Some(Duration::from_secs(seconds));
+                }
+                _ => {}
+            }
+        }
+        match (point, time) {
+            (None, Some(_)) => Err(bad("seconds is how long to wait: say with wait for what")),
+            (point, time) => Ok(point.map(|point| Wait { point, time: time.unwrap_or(WAIT) })),
+        }
+    }
+
+    /// Whether so many items may wait together.
+    pub fn check(self, prepared: &Prepared) -> Result<(), Refusal> {
+        let (items, bytes) = match self.point {
+            Point::Sealed => (MAX_ITEMS, usize::MAX),
+            Point::Archived => MAX_PROVED,
+        };
+        let refuse = |reason, detail| Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, reason, detail);
+        if prepared.items.len() > items {
+            let detail = format!("a request that waits may hold {items} events: send them in several");
+            return Err(refuse("too_many", detail));
+        }
+        if prepared.original_bytes > bytes {
+            let detail = format!("events that wait for proofs may have {bytes} bytes: send them in several");
+            return Err(refuse("too_large", detail));
+        }
+        Ok(())
+    }
+}
+
+/// What is known of an item that was waited for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Reached {
+    pub chain: u32,
+    pub place: Place,
+    /// That it is archived.
+    pub proof: Option<String>,
+}
+
+/// Where a request stands in `audit.sealed` before it is appended.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Mark {
+    chain: u32,
+    from: u64,
+}
+
+/// What all that wait share.
+pub(super) struct Points {
+    follower: mpsc::Sender<Ask>,
+    archive: Option<Arc<dyn Archived>>,
+    ending: watch::Sender<bool>,
+    /// How far the archive was when it was last asked.
+    sizes: Vec<Mutex<u64>>,
+}
+
+impl Points {
+    pub fn new(follower: mpsc::Sender<Ask>, archive: Option<Arc<dyn Archived>>, chains: u32) -> Points {
+        let sizes = (0..chains).map(|_| Mutex::new(0)).collect();
+        Points { follower, archive, ending: watch::Sender::new(false), sizes }
+    }
+
+    /// From now on nobody waits: who does is told how far it is.
+    pub fn end(&self) {
+        self.ending.send_replace(true);
+        let _ = self.follower.send(Ask::End);
+    }
+
+    /// Where on its chain the request will stand. Nothing was appended yet, so nothing is lost if this is refused.
+    pub async fn mark(&self, wait: Wait, prepared: &Prepared) -> Result<Option<Mark>, Refusal> {
+        if wait.point == Point::Archived && self.archive.is_none() {
+            let detail = "this gateway does not know the archive: wait=sealed, or configure [archive]";
+            return Err(Refusal::new(StatusCode::BAD_REQUEST, "bad_query", detail));
+        }
+        let lanes = prepared.batch.lanes().iter();
+        let Some(chain) = lanes.map(|lane| lane.partition).next() else { return Ok(None) };
+        let (answer, answered) = oneshot::channel();
+        self.follower.send(Ask::Mark { chain, answer }).map_err(|_| Refusal::stopping())?;
+        match answered.await.map_err(|_| Refusal::stopping())? {
+            Ok(from) => Ok(Some(Mark { chain, from })),
+            Err(error) => {
+                warn!("a request cannot wait: {error}");
+                Err(Refusal::unreadable())
+            }
+        }
+    }
+
+    /// What has become of the items by the time that all are there, or that the time is over.
+    pub async fn reach(&self, mark: Mark, wait: Wait, prepared: &Prepared) -> Vec<Option<Reached>> {
+        let mut reached = Vec::new();
+        let mut ending = self.ending.subscribe();
+        // What was found stays, however the waiting ends.
+        tokio::select! {
+            _ = timeout(wait.time, self.wait_for(mark, wait.point, prepared, &mut reached)) => {}
+            _ = ending.wait_for(|ending| *ending) => {}
+        }
+        reached
+    }
+
+    async fn wait_for(
+        &self,
+        mark: Mark,
+        point: Point,
+        prepared: &Prepared,
+        reached: &mut Vec<Option<Reached>>,
+    ) {
+        let wanted = wanted(prepared);
+        let repeats = wanted.iter().any(|(wanted, _)| matches!(wanted, Wanted::Sent(_)));
+        let from = if repeats { mark.from.saturating_sub(BACK) } else { mark.from };
+        let found = found(prepared.items.len(), wanted.len());
+        let ask = Ask::Find { chain: mark.chain, from, wanted, found: Arc::downgrade(&found) };
+        if self.follower.send(ask).is_err() {
+            return;
+        }
+        let mut watched = Watched { chain: mark.chain, reached, found };
+        watched.found.all().await;
+        watched.take();
+        let Some(last) = watched.reached.iter().flatten().map(|r| r.place.seq).max() else { return };
+        if let (Point::Archived, Some(archive)) = (point, &self.archive) {
+            self.covered(archive, mark.chain, last).await;
+            for reached in watched.reached.iter_mut().flatten() {
+                reached.proof = proof(archive, mark.chain, reached.place.seq).await;
+            }
+        }
+    }
+
+    /// Waits until the archive covers this seq.
+    async fn covered(&self, archive: &Arc<dyn Archived>, chain: u32, seq: Seq) {
+        let Some(known) = self.sizes.get(chain as usize) else { return };
+        loop {
+            // Whoever comes while one asks gets what it was told.
+            let mut size = known.lock().await;
+            if *size > seq.0 {
+                return;
+            }
+            let asked = archive.clone();
+            match tokio::task::spawn_blocking(move || asked.size(chain)).await {
+                Ok(Ok(now)) => *size = now,
+                Ok(Err(error)) => warn!("whoever waits for the archive waits longer: {error}"),
+                Err(_) => return,
+            }
+            if *size > seq.0 {
+                return;
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+}
+
+/// What is found is handed over even if the time is over in the midst of waiting.
+struct Watched<'a> {
+    chain: u32,
+    reached: &'a mut Vec<Option<Reached>>,
+    found: Arc<Found>,
+}
+
+impl Watched<'_> {
+    fn take(&mut self) {
+        let chain = self.chain;
+        let places = self.found.places().into_iter();
+        *self.reached =
+            places.map(|place| place.map(|place| Reached { chain, place, proof: None })).collect();
+    }
+}
+
+impl Drop for Watched<'_> {
+    fn drop(&mut self) {
+        if self.reached.is_empty() {
+            self.take();
+        }
+    }
+}
+
+/// Each item with what it is known by; one in conflict stands nowhere.
+fn wanted(prepared: &Prepared) -> Vec<(Wanted, usize)> {
+    let (mut wanted, mut at) = (Vec::with_capacity(prepared.items.len()), 0);
+    for (index, item) in prepared.items.iter().enumerate() {
+        let records = (at..at + item.records).filter_map(|at| prepared.batch.get(at));
+        at += item.records;
+        let event = records.filter(|record| &*record.lane.topic == topics::EVENTS).find_map(|record| {
+            let schema = schema_of(record.headers.get(SCHEMA_HEADER)).ok()?;
+            Some(event_hash(&schema, record.value?))
+        });
+        match (item.seen, event, item.sent) {
+            (Seen::New, Some(event), _) => wanted.push((Wanted::Event(event), index)),
+            (Seen::Same, _, Some(sent)) => wanted.push((Wanted::Sent(sent.key), index)),
+            _ => {}
+        }
+    }
+    wanted
+}
+
+async fn proof(archive: &Arc<dyn Archived>, chain: u32, seq: Seq) -> Option<String> {
+    let archive = archive.clone();
+    let made = tokio::task::spawn_blocking(move || archive.proof(chain, seq.0)).await.ok()?;
+    made.inspect_err(|error| warn!(chain, seq = seq.0, "no proof could be made: {error}")).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(query: &str) -> Result<Option<Wait>, &'static str> {
+        Wait::parse(Some(query)).map_err(|refusal| refusal.reason)
+    }
+
+    #[test]
+    fn a_query_says_what_is_waited_for_and_how_long() {
+        let wait = |point, seconds| Ok(Some(Wait { point, time: Duration::from_secs(seconds) }));
+        assert_eq!(parse("wait=sealed"), wait(Point::Sealed, 30));
+        assert_eq!(parse("seconds=300&wait=archived&other=x"), wait(Point::Archived, 300));
+        assert_eq!((parse(""), parse("other=x"), Wait::parse(None).ok()), (Ok(None), Ok(None), Some(None)));
+    }
+
+    #[test]
+    fn a_query_that_cannot_be_meant_is_refused() {
+        for query in [
+            "wait=",
+            "wait=durable",
+            "wait=sealed&seconds=0",
+            "wait=sealed&seconds=301",
+            "seconds=5",
+            "wait=sealed&seconds=1.5",
+        ] {
+            assert_eq!(parse(query), Err("bad_query"), "{query}");
+        }
+    }
+}
