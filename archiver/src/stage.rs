@@ -8,7 +8,7 @@ use std::time::Duration;
 use runtime::{Clock, Ending, Failure, Stop};
 use schemas::{Checkpoint, Layout, Micros, Place};
 use store::Store;
-use stream::{Batch, Claim, Kind, Lane, Limit, Stream, run_claims};
+use stream::{Batch, Claim, Kind, Lane, Limit, Stream, end_of, run_claims};
 use tracing::info;
 
 use crate::assembly::{Assembly, Ready, Segment, first_seq_of};
@@ -21,8 +21,6 @@ use crate::writing::Writing;
 const LOOK: Duration = Duration::from_millis(100);
 /// How long a record that is there may take to be read.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How long a look whether anything is hidden may take, while a stop waits.
-const SETTLE: Duration = Duration::from_secs(1);
 const ONE: Limit = Limit { records: 1, bytes: 1 };
 const TAKE: Limit = Limit { records: 10_000, bytes: 16 << 20 };
 const KEEP_BYTES: usize = 4 << 20;
@@ -146,23 +144,16 @@ impl Lag<'_> {
         if !self.stop.is_set() || self.archiver.ending == Ending::HandOver {
             return Ok(self.stop.is_set());
         }
-        let ends_at = match self.ends_at {
-            Some(ends_at) => ends_at,
+        if self.ends_at.is_none() {
             // The mark that ends the chainer's last commit may still be on its way.
-            None => match self.archiver.stream.settle(&self.lane, SETTLE) {
-                Err(hidden) if hidden.kind() == Kind::Away && !self.stop.is_abandoned() => return Ok(false),
-                settled => {
-                    settled?;
-                    self.archiver.stream.last(&self.lane)?.last().map_or(0, |record| record.offset + 1)
-                }
-            },
-        };
-        self.ends_at = Some(ends_at);
-        if next < ends_at && self.stop.is_abandoned() {
+            self.ends_at = end_of(&*self.archiver.stream, &self.lane)?;
+        }
+        let is_reached = self.ends_at.is_some_and(|ends_at| next >= ends_at);
+        if !is_reached && self.stop.is_abandoned() {
             let origin = &self.origin;
             return Err(Failure::Retry(format!("{origin}: told to end before everything was archived")));
         }
-        Ok(next >= ends_at)
+        Ok(is_reached)
     }
 
     /// Sets the claim to where reading begins. From there everything archived is read and skipped, so a wrong hint

@@ -1,12 +1,13 @@
 //! The owner of one chain. `commit` is the order of writes; each line says what a death there leaves behind.
 
+use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use runtime::{Clock, Ending, Failure, Stop};
 use schemas::event::Attribute;
 use schemas::{Checkpoint, Head, Micros, Signing, own_act};
-use stream::{Batch, Claim, Kind, Lane, LaneId, Limit, Stream, topics};
+use stream::{Batch, Claim, Lane, LaneId, Limit, Stream, end_of, topics};
 use tracing::{error, info};
 
 use crate::chain::{COMMIT_BYTES, COMMIT_EVENTS, Chain, Policy, push_head};
@@ -20,8 +21,6 @@ const LOOK: Duration = Duration::from_millis(100);
 /// Few events wait so long for more, so that many small appends do not become many small commits.
 const LINGER: Duration = Duration::from_millis(20);
 const FEW: usize = 1_000;
-/// How long a look whether anything is hidden may take, while a stop waits.
-const SETTLE: Duration = Duration::from_secs(1);
 /// What a chain keeps of its two arenas while it has little to do.
 const KEEP_BYTES: usize = 4 << 20;
 
@@ -31,6 +30,8 @@ pub(crate) struct Tools<'a> {
     pub clock: &'a dyn Clock,
     /// Of the whole process: a claim that comes anew must not believe a clock that the last one did not.
     pub watch: &'a Mutex<ClockWatch>,
+    /// The chains whose record tells of this process.
+    pub started: &'a Mutex<BTreeSet<u32>>,
     pub signing: &'a Signing,
     pub policy: &'a Policy,
     pub ending: Ending,
@@ -50,7 +51,6 @@ pub(crate) struct Owner<'a> {
     linked: usize,
     out: Batch,
     idle_since: Micros,
-    start_is_said: bool,
     /// Where the source ended when the stop was seen: up to there everything is sealed before the end.
     ends_at: Option<u64>,
     metrics: ChainMetrics,
@@ -87,7 +87,6 @@ impl<'a> Owner<'a> {
             linked: 0,
             out: Batch::new(),
             idle_since: wall,
-            start_is_said: false,
             ends_at: None,
             metrics,
             tools,
@@ -127,7 +126,9 @@ impl<'a> Owner<'a> {
                 self.commit(Cut::Alone)?;
             } else if let Some(about) = start.take() {
                 self.own_act(own_act::START, about, now)?;
-                self.start_is_said = true;
+                // At once: the next claim may be won before this one hears that it is lost.
+                let mut started = self.tools.started.lock().unwrap_or_else(PoisonError::into_inner);
+                started.insert(self.source.partition);
             } else if self.linked < self.taken.len() {
                 self.seal_taken(now)?;
             } else if self.unsigned.is_some() {
@@ -138,11 +139,6 @@ impl<'a> Owner<'a> {
                 self.own_act(own_act::HEARTBEAT, &[], now)?;
             }
         }
-    }
-
-    /// Whether the chain's record tells of this process.
-    pub(crate) fn start_is_said(&self) -> bool {
-        self.start_is_said
     }
 
     /// The order of writes of one commit.
@@ -246,19 +242,11 @@ impl<'a> Owner<'a> {
         if self.tools.ending == Ending::HandOver {
             return Ok(true);
         }
-        let ends_at = match self.ends_at {
-            Some(ends_at) => ends_at,
+        if self.ends_at.is_none() {
             // What a dead process's open transaction hides was acknowledged too.
-            None => match self.tools.stream.settle(&self.source, SETTLE) {
-                Err(hidden) if hidden.kind() == Kind::Away => return Ok(false),
-                settled => {
-                    settled?;
-                    self.tools.stream.last(&self.source)?.last().map_or(0, |record| record.offset + 1)
-                }
-            },
-        };
-        self.ends_at = Some(ends_at);
-        Ok(self.chain.source_position() >= ends_at)
+            self.ends_at = end_of(self.tools.stream, &self.source)?;
+        }
+        Ok(self.ends_at.is_some_and(|ends_at| self.chain.source_position() >= ends_at))
     }
 
     /// Cuts what is open, unless others go on with it; a Head alone carries its own Checkpoint, so nothing is left to

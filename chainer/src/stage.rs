@@ -74,6 +74,7 @@ impl Chainer {
             stream: &*self.stream,
             clock: &*self.clock,
             watch,
+            started,
             signing: &self.signing,
             policy: &self.policy,
             ending: self.ending,
@@ -81,10 +82,9 @@ impl Chainer {
         let chain_state = Chain::resume(&name, vkey, &head);
         let metrics = self.metrics.of(chain);
         let mut owner = Owner::new(tools, claim, chain_state, &head, guard, metrics);
-        let result = owner.run(stop, (!is_said).then_some(about.as_slice()));
-        if owner.start_is_said() {
-            started.lock().unwrap_or_else(PoisonError::into_inner).insert(chain);
-        }
-        result
+        owner.run(stop, (!is_said).then_some(about.as_slice()))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -19,4 +19,4 @@ pub mod memory;
 pub use batch::{Batch, Headers, LaneId, Record};
 pub use error::{Error, Kind, Result};
 pub use seam::{Claim, Fence, Groups, Lane, Limit, Log, Member, Role, Stream, topics};
-pub use stage::run_claims;
+pub use stage::{end_of, run_claims};

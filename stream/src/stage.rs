@@ -1,5 +1,7 @@
 //! How a stage shares its lanes with its threads: one thread a claim, begun anew after a failure that may pass.
 
+mod end;
+
 use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, Scope};
@@ -7,6 +9,8 @@ use std::time::Duration;
 
 use runtime::{Backoff, Deadline, Ending, Failure, Stop, halt_on_panic};
 use tracing::{error, info, warn};
+
+pub use end::end_of;
 
 use crate::{Claim, Error, Fence, Groups, Kind, Lane, Role};
 

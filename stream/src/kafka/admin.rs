@@ -15,9 +15,10 @@ use rdkafka::consumer::BaseConsumer;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use runtime::{Deadline, Stop};
 
+use super::bounds::bounds;
 use super::describe::{FoundTopic, TopicSetting};
 use super::failure::Ear;
-use super::{Kafka, bounds, out_of_range, partition};
+use super::{Kafka, partition};
 use crate::bell::Bell;
 use crate::{Error, Kind, Lane, Result};
 
@@ -214,7 +215,8 @@ impl Kafka {
                     .plain()
                     .create_with_context(self.ear.clone())
                     .map_err(|e| self.ear.explain(what(), e))?;
-                Err(out_of_range(lane, before, bounds(&reader, &self.ear, lane, self.settings.patience)?))
+                let bounds = bounds(&reader, &self.ear, lane, self.settings.patience)?;
+                Err(Error::out_of_range(lane, before, bounds))
             }
             Some(e) => Err(self.ear.explain(what(), e)),
         }

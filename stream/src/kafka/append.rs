@@ -1,6 +1,6 @@
 //! Appending: one idempotent producer that all threads share.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -25,6 +25,8 @@ pub(super) struct Appender {
     ear: Ear,
     settings: Arc<Settings>,
     under_way_bytes: AtomicUsize,
+    /// Something of it got no answer in time.
+    is_silent: AtomicBool,
 }
 
 /// What one call waits for: the records of one lane.
@@ -74,12 +76,14 @@ impl Appender {
             .create_with_context(Reports(ear.clone()))
             .map_err(|e| ear.explain("the Kafka producer could not be made; correct its properties", e))?;
         let (ear, settings) = (ear.clone(), Arc::clone(settings));
-        Ok(Appender { producer, ear, settings, under_way_bytes: AtomicUsize::new(0) })
+        let under_way_bytes = AtomicUsize::new(0);
+        Ok(Appender { producer, ear, settings, under_way_bytes, is_silent: AtomicBool::new(false) })
     }
 
-    /// Whether the producer has given up for good, as librdkafka does when it can no longer rule out a doubled record.
+    /// Whether the next append needs a new one: the producer has given up for good, as librdkafka does when it can no
+    /// longer rule out a doubled record, or it was not answered, and may never be (see `pulse`).
     pub fn is_broken(&self) -> bool {
-        self.producer.client().fatal_error().is_some()
+        self.is_silent.load(Ordering::SeqCst) || self.producer.client().fatal_error().is_some()
     }
 
     /// One lane after the other, each acknowledged before the next is begun.
@@ -124,6 +128,7 @@ impl Appender {
         let deadline = Deadline::after(deadline.left() + Duration::from_secs(2));
         while missing.records > 0 {
             if deadline.passed() {
+                self.is_silent.store(true, Ordering::SeqCst);
                 return Err(self
                     .ear
                     .timeout(format!("{} records for {lane} got no answer", missing.records)));
@@ -134,6 +139,9 @@ impl Appender {
         match missing.failed.take() {
             None => Ok(()),
             Some(e) => {
+                if e.rdkafka_error_code() == Some(Code::MessageTimedOut) {
+                    self.is_silent.store(true, Ordering::SeqCst);
+                }
                 Err(self.ear.explain(format!("{count} records were appended to {lane} in part or not"), e))
             }
         }
@@ -188,5 +196,6 @@ mod tests {
             assert_eq!(waiting.join().unwrap().unwrap_err().kind(), Kind::Away);
         });
         assert_eq!(appender.under_way_bytes.load(Ordering::SeqCst), 0);
+        assert!(appender.is_broken(), "a client that was not answered may never be");
     }
 }

@@ -130,8 +130,9 @@ impl ClientContext for Ear {
         if self.of_no_group && error.rdkafka_error_code() == Some(Code::GroupAuthorizationFailed) {
             return;
         }
+        // That one topic is not to be seen, in which some client reads, is no reason to refuse what waits for another.
         let kind = match kind_of(&error) {
-            Kind::Refused => Kind::Refused,
+            Kind::Refused if !error.rdkafka_error_code().is_some_and(is_unknown_lane) => Kind::Refused,
             _ => Kind::Away,
         };
         self.hear(kind, error.rdkafka_error_code(), reason);
@@ -143,6 +144,11 @@ impl ConsumerContext for Ear {}
 /// Whether another producer has taken over the transactional id.
 pub(super) fn is_fenced(code: Code) -> bool {
     matches!(code, Code::Fenced | Code::ProducerFenced | Code::InvalidProducerEpoch)
+}
+
+/// Whether it says that a topic or a partition is not there, for all that the client knows.
+pub(super) fn is_unknown_lane(code: Code) -> bool {
+    matches!(code, Code::UnknownPartition | Code::UnknownTopic | Code::UnknownTopicOrPartition)
 }
 
 fn kind_of(error: &KafkaError) -> Kind {
@@ -226,6 +232,16 @@ mod tests {
         let error = ear.timeout("the positions of a group");
         assert_eq!(error.kind(), Kind::Refused);
         assert!(error.to_string().contains("an ACL to Read the group"), "{error}");
+    }
+
+    #[test]
+    fn a_topic_that_is_gone_makes_no_refusal_of_what_only_passes() {
+        let ear = Ear::default();
+        let reason = "Subscribed topic not available: raw.gone: Broker: Unknown topic or partition";
+        ear.error(KafkaError::Global(Code::UnknownTopicOrPartition), reason);
+        let error = ear.timeout("a commit to another topic");
+        assert_eq!(error.kind(), Kind::Away, "{error}");
+        assert!(error.to_string().contains("raw.gone"), "{error}");
     }
 
     #[test]

@@ -13,6 +13,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::topic_partition_list::TopicPartitionListElem;
 use rdkafka::{Offset, TopicPartitionList};
 
+use super::bounds::{asked_until_known, not_read};
 use super::failure::Ear;
 use super::settings::Settings;
 use crate::{Lane, Result};
@@ -148,30 +149,35 @@ impl Feed {
     /// What each of the lanes holds, in two requests a broker: its first offset, and one past the last that is committed
     /// for sure.
     pub fn bounds(&self, lanes: &[&Lane]) -> Result<Vec<(u64, u64)>> {
-        let ask = |what: Offset| {
-            let failed = |e| {
-                self.ear.explain(format!("the bounds of {} were not read", listed(lanes.iter().copied())), e)
-            };
-            let mut list = TopicPartitionList::with_capacity(lanes.len());
-            for lane in lanes {
-                list.add_partition_offset(&lane.topic, lane.partition as i32, what).map_err(failed)?;
-            }
-            // Kafka knows the times before all records and behind all.
-            let found = self.consumer.offsets_for_times(list, self.settings.patience).map_err(failed)?;
-            let offset = |element: &TopicPartitionListElem| {
-                element.error().map_err(failed)?;
-                match element.offset() {
-                    Offset::Offset(offset) => Ok(offset as u64),
-                    _ => Err(failed(KafkaError::Global(Code::NoOffset))),
-                }
-            };
-            found.elements().iter().map(offset).collect::<Result<Vec<u64>>>()
-        };
         if lanes.is_empty() {
             return Ok(Vec::new());
         }
+        let ask = |what| {
+            asked_until_known(&self.consumer, lanes, self.settings.patience, |wait| {
+                self.offsets(lanes, what, wait)
+            })
+            .map_err(|error| not_read(&self.ear, listed(lanes.iter().copied()), error))
+        };
         let (starts, ends) = (ask(Offset::Beginning)?, ask(Offset::End)?);
         Ok(starts.into_iter().zip(ends).collect())
+    }
+
+    /// The first offset of each lane, or the one behind its last.
+    fn offsets(&self, lanes: &[&Lane], what: Offset, wait: Duration) -> Result<Vec<u64>, KafkaError> {
+        let mut list = TopicPartitionList::with_capacity(lanes.len());
+        for lane in lanes {
+            list.add_partition_offset(&lane.topic, lane.partition as i32, what)?;
+        }
+        // Kafka knows the times before all records and behind all.
+        let found = self.consumer.offsets_for_times(list, wait)?;
+        let offset = |element: &TopicPartitionListElem| {
+            element.error()?;
+            match element.offset() {
+                Offset::Offset(offset) => Ok(offset as u64),
+                _ => Err(KafkaError::Global(Code::NoOffset)),
+            }
+        };
+        found.elements().iter().map(offset).collect()
     }
 }
 

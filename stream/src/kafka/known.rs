@@ -42,25 +42,15 @@ impl Known {
     }
 
     /// Whether the group has read the topic, which is named as Kafka knows it.
-    pub fn has(
-        &mut self,
-        group: &GroupConsumer,
-        settings: &Settings,
-        topic: &str,
-    ) -> Result<bool, KafkaError> {
+    pub fn has(&mut self, memo: &impl Memo, topic: &str) -> Result<bool, KafkaError> {
         if self.kept.is_none() {
-            self.kept = Some(self.read(group, settings)?);
+            self.kept = Some(self.read(memo)?);
         }
         Ok(self.kept.as_ref().is_some_and(|kept| kept.contains(&name_hash(topic))))
     }
 
     /// The group has positions in these topics. False: it could not be kept now, and is to be tried again.
-    pub fn remember<'t>(
-        &mut self,
-        group: &GroupConsumer,
-        settings: &Settings,
-        topics: impl Iterator<Item = &'t str>,
-    ) -> bool {
+    pub fn remember<'t>(&mut self, memo: &impl Memo, topics: impl Iterator<Item = &'t str>) -> bool {
         let topics: BTreeSet<u32> = topics.map(name_hash).collect();
         if topics.is_empty()
             || (!self.is_stale() && self.kept.as_ref().is_some_and(|kept| kept.is_superset(&topics)))
@@ -68,15 +58,16 @@ impl Known {
             return true;
         }
         // Others of the group may have written since.
-        let done = self.read(group, settings).and_then(|mut all| {
+        let done = self.read(memo).and_then(|mut all| {
             all.extend(topics);
             if all.len() > MOST_TOPICS {
                 let number = all.len();
                 self.warn(&format!("{number} topics are more than the {MOST_TOPICS} that can be remembered"));
-                return Ok(());
+            } else {
+                let hashes: String = all.iter().map(|hash| format!("{hash:08x}")).collect();
+                memo.write(&format!("{KIND}{hashes}"))?;
+                self.kept = Some(all);
             }
-            write(group, settings, &all)?;
-            self.kept = Some(all);
             self.fresh = Some(Deadline::after(FRESH));
             Ok(())
         });
@@ -85,9 +76,9 @@ impl Known {
 
     /// What may not be read is nothing. What only could not be read now is not taken for nothing: it would be written
     /// anew without what others have remembered.
-    fn read(&mut self, group: &GroupConsumer, settings: &Settings) -> Result<BTreeSet<u32>, KafkaError> {
-        match committed_as_it_stands(group, &[place(settings)], settings.patience) {
-            Ok(found) => Ok(found.iter().flatten().find_map(|(_, beside)| parse(beside)).unwrap_or_default()),
+    fn read(&mut self, memo: &impl Memo) -> Result<BTreeSet<u32>, KafkaError> {
+        match memo.read() {
+            Ok(text) => Ok(text.and_then(|text| parse(&text)).unwrap_or_default()),
             Err(error) if error.rdkafka_error_code() == Some(Code::TopicAuthorizationFailed) => {
                 self.warn(&error.to_string());
                 Ok(BTreeSet::new())
@@ -106,15 +97,38 @@ impl Known {
     }
 }
 
-fn place(settings: &Settings) -> Lane {
-    settings.names.lane(&topics::events(0))
+/// The place where it is kept, for a group.
+pub(super) trait Memo {
+    /// What stands there. None: nothing.
+    fn read(&self) -> Result<Option<String>, KafkaError>;
+
+    /// Puts this in the place of what stands there.
+    fn write(&self, text: &str) -> Result<(), KafkaError>;
 }
 
-fn write(group: &GroupConsumer, settings: &Settings, known: &BTreeSet<u32>) -> Result<(), KafkaError> {
-    let hashes: String = known.iter().map(|hash| format!("{hash:08x}")).collect();
-    let mut list = TopicPartitionList::new();
-    put(&mut list, &place(settings), 0, Some(&format!("{KIND}{hashes}")))?;
-    group.commit(&list, CommitMode::Sync)
+/// Beside the group's position in `audit.events/0`.
+pub(super) struct BesidePosition<'a> {
+    pub group: &'a GroupConsumer,
+    pub settings: &'a Settings,
+}
+
+impl BesidePosition<'_> {
+    fn place(&self) -> Lane {
+        self.settings.names.lane(&topics::events(0))
+    }
+}
+
+impl Memo for BesidePosition<'_> {
+    fn read(&self) -> Result<Option<String>, KafkaError> {
+        let found = committed_as_it_stands(self.group, &[self.place()], self.settings.patience)?;
+        Ok(found.into_iter().flatten().map(|(_, beside)| beside).next())
+    }
+
+    fn write(&self, text: &str) -> Result<(), KafkaError> {
+        let mut list = TopicPartitionList::new();
+        put(&mut list, &self.place(), 0, Some(text))?;
+        self.group.commit(&list, CommitMode::Sync)
+    }
 }
 
 fn parse(metadata: &str) -> Option<BTreeSet<u32>> {
@@ -128,7 +142,95 @@ fn name_hash(topic: &str) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::{Cell, RefCell};
+
     use super::*;
+
+    /// A memo that others of the group write too. Each read and each write takes the next failure from the plan.
+    #[derive(Default)]
+    struct Shared {
+        text: RefCell<Option<String>>,
+        reads_fail_with: Cell<Option<Code>>,
+        writes_fail_with: Cell<Option<Code>>,
+    }
+
+    impl Shared {
+        fn topics(&self) -> BTreeSet<u32> {
+            self.text.borrow().as_deref().and_then(parse).unwrap_or_default()
+        }
+    }
+
+    impl Memo for Shared {
+        fn read(&self) -> Result<Option<String>, KafkaError> {
+            match self.reads_fail_with.take() {
+                Some(code) => Err(KafkaError::OffsetFetch(code)),
+                None => Ok(self.text.borrow().clone()),
+            }
+        }
+
+        fn write(&self, text: &str) -> Result<(), KafkaError> {
+            match self.writes_fail_with.take() {
+                Some(code) => Err(KafkaError::ConsumerCommit(code)),
+                None => {
+                    *self.text.borrow_mut() = Some(text.to_owned());
+                    Ok(())
+                }
+            }
+        }
+    }
+
+    fn hashes<const N: usize>(topics: [&str; N]) -> BTreeSet<u32> {
+        topics.into_iter().map(name_hash).collect()
+    }
+
+    #[test]
+    fn a_read_that_fails_is_an_error_and_is_done_again_when_next_asked() {
+        let memo = Shared::default();
+        assert!(Known::default().remember(&memo, ["app", "web"].into_iter()));
+        let mut known = Known::default();
+        for code in [Code::OperationTimedOut, Code::NotCoordinator] {
+            memo.reads_fail_with.set(Some(code));
+            let error = known.has(&memo, "app").unwrap_err();
+            assert_eq!(error.rdkafka_error_code(), Some(code));
+        }
+        assert_eq!(known.has(&memo, "app"), Ok(true));
+        assert_eq!(known.has(&memo, "another"), Ok(false));
+    }
+
+    #[test]
+    fn nothing_is_written_over_what_could_not_be_read_and_it_is_tried_again() {
+        let memo = Shared::default();
+        assert!(Known::default().remember(&memo, ["of.others"].into_iter()));
+        let mut known = Known::default();
+        memo.reads_fail_with.set(Some(Code::OperationTimedOut));
+        assert!(!known.remember(&memo, ["app"].into_iter()), "to be tried again");
+        assert_eq!(memo.topics(), hashes(["of.others"]));
+        memo.writes_fail_with.set(Some(Code::OperationTimedOut));
+        assert!(!known.remember(&memo, ["app"].into_iter()), "to be tried again");
+        assert!(known.is_stale());
+        assert!(known.remember(&memo, ["app"].into_iter()));
+        assert_eq!(memo.topics(), hashes(["of.others", "app"]));
+        assert!(!known.is_stale());
+    }
+
+    #[test]
+    fn what_may_not_be_read_is_nothing() {
+        let memo = Shared::default();
+        assert!(Known::default().remember(&memo, ["app"].into_iter()));
+        memo.reads_fail_with.set(Some(Code::TopicAuthorizationFailed));
+        assert_eq!(Known::default().has(&memo, "app"), Ok(false));
+    }
+
+    #[test]
+    fn more_topics_than_there_is_room_for_are_not_read_back_at_every_commit() {
+        let memo = Shared::default();
+        assert!(Known::default().remember(&memo, ["of.others"].into_iter()));
+        let many: Vec<String> = (0..MOST_TOPICS).map(|n| format!("topic-{n}")).collect();
+        let mut known = Known::default();
+        assert!(known.remember(&memo, many.iter().map(String::as_str)));
+        assert_eq!(memo.topics(), hashes(["of.others"]), "it stays as it was");
+        assert!(!known.is_stale());
+    }
 
     #[test]
     fn what_is_remembered_is_found_again_for_ever() {

@@ -14,6 +14,7 @@ use super::failure::Ear;
 use super::feed::Feed;
 use super::group::{GroupConsumer, Rebalances};
 use super::hold::{Hold, Holds};
+use super::pulse::Pulse;
 use super::settings::Settings;
 use super::transaction::Transactions;
 use crate::{Claim, Error, Fence, Kind, Member, Result, Role};
@@ -36,6 +37,8 @@ pub(super) struct KafkaMember {
     holds: Arc<Holds>,
     group: Arc<GroupConsumer>,
     feed: Arc<Feed>,
+    /// Of the client in the group, and of the one that reads.
+    pulses: [Pulse; 2],
     /// Producers are initialised side by side on threads that last as long: 64 chains in 0.6 s instead of 19.
     attempts: (mpsc::Sender<Attempt>, mpsc::Receiver<Attempt>),
     under_way: usize,
@@ -58,7 +61,8 @@ impl KafkaMember {
         let feed = Arc::new(Feed::new(Arc::clone(&settings), &ear, &role.group, whole)?);
         let group = Arc::new(group);
         let attempts = mpsc::channel();
-        let member = KafkaMember { settings, ear, role, holds, group, feed, attempts, under_way: 0 };
+        let pulses = [(); 2].map(|()| Pulse::new(settings.patience));
+        let member = KafkaMember { settings, ear, role, holds, group, feed, pulses, attempts, under_way: 0 };
         member.subscribe()?;
         Ok(member)
     }
@@ -90,6 +94,14 @@ impl KafkaMember {
                 Ok(())
             }
         }
+    }
+
+    /// Fails when a client of this member has none to ask any more: a member that joins anew has new ones.
+    fn feel_pulses(&mut self) -> Result<()> {
+        let Some(topic) = self.role.sources.first() else { return Ok(()) };
+        let [of_group, of_feed] = &mut self.pulses;
+        of_group.feel(&*self.group, &self.ear, topic)?;
+        of_feed.feel(&*self.feed.consumer, &self.ear, topic)
     }
 
     /// Leaves the group and asks to be let in again, so that it says who owns what.
@@ -170,6 +182,7 @@ impl Member for KafkaMember {
         loop {
             let look = if self.under_way > 0 { LOOK_FOR_READY } else { LOOK_FOR_DROPPED };
             self.serve(deadline.left().min(look))?;
+            self.feel_pulses()?;
             if self.holds.take_fenced() {
                 self.rejoin()?;
             }

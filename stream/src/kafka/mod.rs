@@ -34,6 +34,7 @@
 
 mod admin;
 mod append;
+mod bounds;
 mod claim;
 mod describe;
 mod failure;
@@ -46,6 +47,7 @@ mod mark;
 mod member;
 mod names;
 mod positions;
+mod pulse;
 mod read;
 mod records;
 mod remedy;
@@ -57,9 +59,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::RDKafkaErrorCode as Code;
 use rdkafka::{Offset, TopicPartitionList};
-use runtime::{Deadline, Stop};
+use runtime::Deadline;
 
 pub use admin::Topic;
 use append::Appender;
@@ -70,7 +71,7 @@ use read::Readers;
 pub use records::UNREADABLE_HEADER;
 use settings::Settings;
 
-use crate::{Batch, Error, Groups, Lane, Limit, Log, Member, Result, Role, topics};
+use crate::{Batch, Groups, Lane, Limit, Log, Member, Result, Role, topics};
 
 /// What `max.message.bytes` of a topic must be to take a record of `topics::MAX_RECORD_BYTES`: Kafka counts its own
 /// framing too.
@@ -206,37 +207,4 @@ fn partition(lane: &Lane, offset: Offset) -> TopicPartitionList {
     // Only an offset that cannot be written down is refused, and none of ours is.
     let _ = list.add_partition_offset(&lane.topic, lane.partition as i32, offset);
     list
-}
-
-/// How long leaders are given to be known before they are asked for again.
-const SETTLE: Duration = Duration::from_millis(50);
-
-/// What the lane holds: its first offset, and one past the last that is committed for sure.
-fn bounds<C: rdkafka::consumer::ConsumerContext>(
-    consumer: &BaseConsumer<C>,
-    ear: &Ear,
-    lane: &Lane,
-    patience: Duration,
-) -> Result<(u64, u64)> {
-    let deadline = Deadline::after(patience);
-    loop {
-        let error = match consumer.fetch_watermarks(&lane.topic, lane.partition as i32, deadline.left()) {
-            Ok((start, end)) => return Ok((start.max(0) as u64, end.max(0) as u64)),
-            Err(error) => error,
-        };
-        // A partition that was made a moment ago, or whose leader has just died.
-        let settles = matches!(
-            error.rdkafka_error_code(),
-            Some(Code::NotLeaderForPartition | Code::LeaderNotAvailable)
-        );
-        if !settles || deadline.left() < SETTLE {
-            return Err(ear.explain(format!("the bounds of {lane} were not read"), error));
-        }
-        Stop::new().wait(SETTLE);
-    }
-}
-
-/// The error for an offset that is outside the bounds.
-fn out_of_range(lane: &Lane, offset: u64, bounds: (u64, u64)) -> Error {
-    Error::out_of_range(lane, offset, bounds)
 }

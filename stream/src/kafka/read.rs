@@ -9,10 +9,11 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::message::Message;
 use runtime::{Deadline, Stop};
 
+use super::bounds::bounds;
 use super::failure::Ear;
+use super::partition;
 use super::records::{Room, push};
 use super::settings::Settings;
-use super::{bounds, partition};
 use crate::{Batch, Error, Kind, Lane, Limit, Result};
 
 /// librdkafka wants a group's name for a reader. It is never joined, and needs no right of its own.
@@ -35,6 +36,8 @@ struct Reader {
     /// As stages know it.
     lane: Lane,
     next: u64,
+    /// A client that has brought nothing for so long may have none to ask any more (see `pulse`).
+    quiet: Deadline,
     /// One record that did not fit into the batch it was to go to.
     spare: Batch,
 }
@@ -51,7 +54,13 @@ impl Readers {
             Some(reader) => reader,
             None => self.begin(lane, from)?,
         };
+        let before = into.len();
         self.fill(&mut reader, into, limit, Deadline::after(wait))?;
+        if into.len() > before {
+            reader.quiet = Deadline::after(self.settings.patience);
+        } else if reader.quiet.passed() {
+            return Ok(());
+        }
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let oldest = (kept.len() >= MOST_KEPT).then(|| kept.remove(0));
         kept.push(reader);
@@ -76,7 +85,8 @@ impl Readers {
             return Err(Error::out_of_range(&place, from, bounds).at(lane));
         }
         consumer.assign(&partition(&place, Offset::Offset(from as i64))).map_err(failed)?;
-        Ok(Reader { consumer, lane: lane.clone(), next: from, spare: Batch::new() })
+        let quiet = Deadline::after(self.settings.patience);
+        Ok(Reader { consumer, lane: lane.clone(), next: from, quiet, spare: Batch::new() })
     }
 
     fn fill(&self, reader: &mut Reader, into: &mut Batch, limit: Limit, deadline: Deadline) -> Result<()> {

@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a broken promise ends the test with a sentence")]
 
+mod fenced;
 mod fences;
 mod installations;
 #[path = "../../../tests/harness/broker.rs"]

@@ -11,6 +11,7 @@ use rdkafka::consumer::Consumer;
 
 use super::{Intake, REMEDY};
 use crate::kafka::group::GroupConsumer;
+use crate::kafka::known::BesidePosition;
 use crate::kafka::positions::{Committed, committed};
 use crate::{Error, Kind, Lane, Result};
 
@@ -18,10 +19,11 @@ impl Intake {
     /// Refuses a topic that the group has read and has no position in any more.
     pub(super) fn check_topics(&mut self, group: &GroupConsumer) -> Result<()> {
         let feed = Arc::clone(&self.feed);
+        let memo = BesidePosition { group, settings: &feed.settings };
         for topic in self.inlets.by_name.keys() {
             let has_position = self.inlets.has_position(topic);
             let is_known = !has_position
-                && self.known.has(group, &feed.settings, topic).map_err(|e| {
+                && self.known.has(&memo, topic).map_err(|e| {
                     feed.ear
                         .explain(format!("which topics the group {} has read was not read", self.group), e)
                 })?;
@@ -51,7 +53,8 @@ impl Intake {
     fn remember(&mut self, group: &GroupConsumer) {
         let topics = self.inlets.by_name.keys().map(String::as_str);
         let read = topics.filter(|topic| self.inlets.has_position(topic));
-        self.has_news = !self.known.remember(group, &self.feed.settings, read);
+        let memo = BesidePosition { group, settings: &self.feed.settings };
+        self.has_news = !self.known.remember(&memo, read);
     }
 
     /// Positions were committed: what there is to remember is remembered.
