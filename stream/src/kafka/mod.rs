@@ -27,10 +27,11 @@
 //! `append` on one lane become visible together only as far as they fit into one request (about 1 MB).
 //!
 //! *Threads*: a librdkafka client has one of its own, one a broker, and one or two for coordinators and the first
-//! contact. A member has two clients, each claim with outputs one more; `append`, `read` and `last` have one each from
-//! their first use on (`read` two, if lanes are read in turn). *Memory*: a lane that is read queues 8 MiB and at most
-//! one answer of 2 MiB more, or one larger record; a claim over all lanes 8 MiB for them together, and one answer of
-//! 16 MiB more from each broker; a commit in work has its records twice; appends under way hold 64 MiB together.
+//! contact. A member has two clients, each claim with outputs one more; `append` and `last` have one each from their
+//! first use on, `read` one for each lane that was read within the last half minute, 64 at most. *Memory*: a lane that a
+//! claim reads queues 8 MiB and at most one answer of 2 MiB more, or one larger record, one that `read` reads 1 MiB and
+//! the same; a claim over all lanes 8 MiB for them together, and one answer of 16 MiB more from each broker; a commit in
+//! work has its records twice; appends under way hold 64 MiB together.
 
 mod admin;
 mod append;

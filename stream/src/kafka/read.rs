@@ -1,12 +1,15 @@
 //! Reading lanes that nobody has to own.
 
+mod kept;
+
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use rdkafka::Offset;
+use kept::Kept;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::message::Message;
+use rdkafka::{ClientConfig, Offset};
 use runtime::{Deadline, Stop};
 
 use super::bounds::bounds;
@@ -18,14 +21,23 @@ use crate::{Batch, Error, Kind, Lane, Limit, Result};
 
 /// librdkafka wants a group's name for a reader. It is never joined, and needs no right of its own.
 const NO_GROUP: &str = "sealog-readers";
-/// Readers that are kept for the next call: who reads a lane from start to end finds the records waiting.
-const MOST_KEPT: usize = 2;
+/// Readers that are kept for the next call: who reads a lane from start to end, or follows several in turn, finds the
+/// records waiting.
+const MOST_KEPT: usize = 64;
+/// How long one is kept that is not used.
+const UNUSED: Duration = Duration::from_secs(30);
+/// What a reader queues, and one answer of 2 MiB more. It is this times those kept that bounds the memory.
+const QUEUE_KBYTES: u64 = 1_024;
+/// What a reader asked for last is answered before it can be moved: that must not wait long for records to come.
+const FETCH_WAIT_MS: u64 = 100;
+/// A reader that does not answer within this is not moved: a new one is made.
+const ANSWERS: Duration = Duration::from_secs(1);
 
 /// Makes and keeps the readers.
 pub(super) struct Readers {
     settings: Arc<Settings>,
     ear: Ear,
-    kept: Mutex<Vec<Reader>>,
+    kept: Kept<Reader>,
     /// For `last`, which looks at one lane's end after another. Making and closing a client takes 100 ms.
     tail: Mutex<Option<BaseConsumer<Ear>>>,
 }
@@ -45,15 +57,12 @@ struct Reader {
 impl Readers {
     /// None yet.
     pub fn new(settings: Arc<Settings>, ear: Ear) -> Readers {
-        Readers { settings, ear, kept: Mutex::default(), tail: Mutex::default() }
+        Readers { settings, ear, kept: Kept::new(MOST_KEPT, UNUSED), tail: Mutex::default() }
     }
 
     /// `Log::read`.
     pub fn read(&self, lane: &Lane, from: u64, into: &mut Batch, limit: Limit, wait: Duration) -> Result<()> {
-        let mut reader = match self.kept_at(lane, from) {
-            Some(reader) => reader,
-            None => self.begin(lane, from)?,
-        };
+        let mut reader = self.reader_at(lane, from)?;
         let before = into.len();
         self.fill(&mut reader, into, limit, Deadline::after(wait))?;
         if into.len() > before {
@@ -61,32 +70,67 @@ impl Readers {
         } else if reader.quiet.passed() {
             return Ok(());
         }
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let oldest = (kept.len() >= MOST_KEPT).then(|| kept.remove(0));
-        kept.push(reader);
-        drop(kept);
-        drop(oldest);
+        self.kept.keep(reader.lane.clone(), reader.next, reader);
         Ok(())
     }
 
-    fn kept_at(&self, lane: &Lane, from: u64) -> Option<Reader> {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = kept.iter().position(|r| r.lane == *lane && r.next == from)?;
-        Some(kept.remove(found))
+    /// The one that stands there, else one that is moved there, else a new one.
+    fn reader_at(&self, lane: &Lane, from: u64) -> Result<Reader> {
+        match self.kept.take(lane, from) {
+            Some(reader) if reader.next == from => return Ok(reader),
+            Some(reader) => match self.moved(reader, from) {
+                Err(error) if !matches!(error.kind(), Kind::OutOfRange { .. }) => {
+                    tracing::debug!(%lane, %error, "a reader is given up");
+                }
+                moved => return moved,
+            },
+            None => {}
+        }
+        tracing::debug!(%lane, "making a reader");
+        let consumer = self.config().create_with_context(self.ear.clone());
+        let consumer = consumer.map_err(|e| self.ear.explain(format!("reading {lane} was not begun"), e))?;
+        self.begin(consumer, lane, from, self.settings.patience)
     }
 
-    fn begin(&self, lane: &Lane, from: u64) -> Result<Reader> {
+    /// Err: that one is of no use any more; a new one may be (see `pulse`).
+    fn moved(&self, Reader { consumer, lane, .. }: Reader, from: u64) -> Result<Reader> {
+        let failed = |e| self.ear.explain(format!("reading {lane} was not begun"), e);
+        // It asks for no more records, so that what is asked next need not wait behind them.
+        consumer.unassign().map_err(failed)?;
+        self.begin(consumer, &lane, from, self.settings.patience.min(ANSWERS))
+    }
+
+    fn begin(
+        &self,
+        consumer: BaseConsumer<Ear>,
+        lane: &Lane,
+        from: u64,
+        patience: Duration,
+    ) -> Result<Reader> {
         let place = self.settings.names.lane(lane);
-        let failed = |e| self.ear.explain(format!("reading {place} was not begun"), e);
-        let consumer =
-            self.settings.reader(NO_GROUP).create_with_context(self.ear.clone()).map_err(failed)?;
-        let bounds = bounds(&consumer, &self.ear, &place, self.settings.patience)?;
+        let bounds = bounds(&consumer, &self.ear, &place, patience)?;
         if !(bounds.0..=bounds.1).contains(&from) {
             return Err(Error::out_of_range(&place, from, bounds).at(lane));
         }
-        consumer.assign(&partition(&place, Offset::Offset(from as i64))).map_err(failed)?;
+        let assigned = consumer.assign(&partition(&place, Offset::Offset(from as i64)));
+        assigned.map_err(|e| self.ear.explain(format!("reading {place} was not begun"), e))?;
         let quiet = Deadline::after(self.settings.patience);
         Ok(Reader { consumer, lane: lane.clone(), next: from, quiet, spare: Batch::new() })
+    }
+
+    /// A reader's. What users set lower stays so.
+    fn config(&self) -> ClientConfig {
+        let mut config = self.settings.reader(NO_GROUP);
+        for (name, most) in
+            [("queued.max.messages.kbytes", QUEUE_KBYTES), ("fetch.wait.max.ms", FETCH_WAIT_MS)]
+        {
+            let is_lower =
+                config.get(name).and_then(|set| set.parse::<u64>().ok()).is_some_and(|set| set <= most);
+            if !is_lower {
+                config.set(name, most.to_string());
+            }
+        }
+        config
     }
 
     fn fill(&self, reader: &mut Reader, into: &mut Batch, limit: Limit, deadline: Deadline) -> Result<()> {

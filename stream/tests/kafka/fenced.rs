@@ -82,7 +82,7 @@ fn a_broker_that_is_taken_for_dead_for_moments_stops_nobody() {
     let role = Role { group: site.name("group"), sources, fence: Fence::PerLane(site.name("origin")) };
     let (mut member, mut claim) = (None::<Box<dyn Member>>, None::<Box<dyn Claim>>);
     let (mut lapses, mut appended, mut failed, mut is_well) = (0, 0, 0, false);
-    let (trouble, deadline) = (Deadline::after(TROUBLE), Deadline::after(PATIENCE * 5));
+    let (trouble, deadline) = (Deadline::after(TROUBLE), Deadline::after(PATIENCE * 10));
     loop {
         lapses += usize::from(is_without_leader(&site, &source));
         if !is_well && trouble.passed() && lapses > 0 && appended >= RECORDS {

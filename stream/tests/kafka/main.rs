@@ -13,6 +13,7 @@ mod records;
 mod restart;
 mod secured;
 mod topics;
+mod turns;
 mod wire;
 
 use std::collections::BTreeMap;
