@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::harness::process::{said, sealog};
 
-const COMMANDS: [&str; 16] = [
+const COMMANDS: [&str; 20] = [
     "",
     "up",
     "ingestor",
@@ -18,6 +18,10 @@ const COMMANDS: [&str; 16] = [
     "send",
     "verify",
     "cat",
+    "prove",
+    "check",
+    "serve-tlog",
+    "export-tlog",
     "locks",
     "archive",
     "archive repair",

@@ -15,6 +15,9 @@ mod lost_writes;
 mod odd_chains;
 #[cfg(feature = "kafka")]
 mod on_kafka;
+#[cfg(feature = "s3")]
+mod parts;
+mod proofs;
 mod readers;
 mod recoveries;
 mod retried;
@@ -30,4 +33,7 @@ mod s3_reading;
 mod s3_road;
 #[cfg(all(feature = "kafka", feature = "s3"))]
 mod s3_setup;
+mod stock;
+mod tampered;
 mod trimmed;
+mod waited;

@@ -127,7 +127,7 @@ fn the_policies_say_what_they_must() {
             for action in &actions {
                 assert!(!action.contains('*') && !action.contains("Bypass"), "{name}: {action}");
                 assert!(!action.contains("LegalHold") || action.starts_with("s3:Get"), "{name}: {action}");
-                // An origin may have a part `probe`, and then its evidence stands below one.
+                // An origin may have a part `probe`, and then its evidence stands below one. None has `0/probe`.
                 let is_probe = resources == ["arn:aws:s3:::BUCKET/PREFIX/*/0/probe/*"];
                 assert!(!action.contains("Delete") || is_probe, "{name}: {action}");
             }

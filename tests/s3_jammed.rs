@@ -6,7 +6,7 @@ use std::process::Output;
 
 use runtime::{Clock, SystemClock};
 use schemas::{Layout, Place, Seq};
-use store::{Listing, Store, keys_after};
+use store::{Listing, Notes, Store, keys_after};
 
 use crate::harness::deployment::{Deployment, broker};
 use crate::harness::process::{Up, read, said};
@@ -222,9 +222,45 @@ fn junk_where_the_next_segment_is_due_halts_the_archiver(make: Make) {
     site.archive(10);
 }
 
+/// The same without Kafka, where one process is all stages. It is stopped, and started once with the flag.
+fn junk_where_the_next_segment_is_due_halts_all_of_up(make: Make) {
+    let Some(bucket) = Bucket::new(make) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let (data, config) = (folder.path().join("data"), folder.path().join("sealog.toml"));
+    std::fs::write(&config, format!("origin = \"acme.example/audit\"\n{}", bucket.toml())).unwrap();
+    let env = bucket.env();
+    let env: Vec<(&str, &str)> = env.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let common = ["up", "--config", config.to_str().unwrap(), "--data", data.to_str().unwrap()];
+    let start = |more: &[&str]| Up::run(&[&common[..], more].concat(), &env);
+    let archived = || Notes::read(&bucket.store(), "acme.example/audit/0").unwrap().newest.unwrap().size;
+
+    let (status, words) = start(&[]).stop();
+    assert!(status.success(), "{words}");
+    let before = archived();
+    let layout = Layout::of("acme.example/audit/0");
+    let next = layout.key(&Place::segment(SystemClock.wall(), Seq(before)));
+    let intruder = Intruder::as_root(&Server::shared(make), &bucket.options.bucket);
+    intruder.lay_over(&format!("{}/{next}", bucket.options.prefix), JUNK);
+
+    // That it was started is the next event.
+    let (status, words) = start(&[]).ends(60);
+    assert!(!status.success() && words.contains(&next), "{words}");
+    assert!(words.contains("--lay-over-junk` (or `sealog up` with it)"), "{words}");
+    assert_eq!(archived(), before);
+    let (status, words) = start(&["--lay-over-junk"]).stop();
+    assert!(status.success() && words.contains("Everything is sealed and archived"), "{words}");
+    assert!(archived() > before, "{words}");
+    let (status, words) = start(&[]).stop();
+    assert!(status.success(), "{words}");
+    let verify = read("verify", &bucket.place(), &bucket.env(), &[]);
+    let words = all(&verify);
+    assert!(words.contains("custody at risk") && !words.contains("BROKEN"), "{words}");
+}
+
 on_both_servers! {
     junk_over_every_kind_stops_nobody,
     junk_over_the_hint_is_put_right,
     what_a_delete_marker_hides_is_found,
     junk_where_the_next_segment_is_due_halts_the_archiver,
+    junk_where_the_next_segment_is_due_halts_all_of_up,
 }

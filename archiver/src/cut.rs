@@ -2,10 +2,11 @@
 //! signed and binds every link; the trees hold the SHA-256 of the segment's bytes, which alone nobody signed. So trees
 //! are right if the segment that they name is there and holds the very links that the Checkpoint covers.
 
-use runtime::Failure;
 use schemas::event::{EVENT_SCHEMA, event_schema_hash, event_shape};
 use schemas::{Checkpoint, Hash, Hashing, Layout, Place, SegmentFile, Seq, Tiles, Trees};
-use store::{Entry, Kind, MAX_TREES_BYTES, Notes, Object, Store, Version, read_trees, trees_fit, versions};
+use store::{
+    Entry, Error, Kind, MAX_TREES_BYTES, Notes, Object, Result, Store, Version, trees_fit, versions,
+};
 
 /// No segment is read that is larger: what one write to a store takes.
 const MAX_SEGMENT_BYTES: u64 = 5 << 30;
@@ -22,26 +23,51 @@ pub(crate) struct Signed<'a> {
     pub sizes: Vec<u64>,
 }
 
+/// The signed Checkpoint that is nearest to some place.
+pub(crate) struct Nearest {
+    /// Its size. None: none is known to be signed.
+    pub size: Option<u64>,
+    /// Sizes that were passed over on the way because nothing is known of their notes, and why. Whoever finds nothing
+    /// that fits has to say so: it may be because of them.
+    pub unknown: Vec<(u64, Error)>,
+}
+
+/// What nobody can read is passed over like what nobody signed: anybody can put it at any name.
+const UNREADABLE: &[Kind] = &[Kind::Missing, Kind::Refused, Kind::TooLarge];
+
 impl Signed<'_> {
-    /// The size of the first signed Checkpoint that covers this seq.
-    pub(crate) fn after(&self, seq: u64) -> Result<Option<u64>, Failure> {
+    /// The first signed Checkpoint that covers this seq.
+    pub(crate) fn after(&self, seq: u64) -> Result<Nearest> {
         let after = self.sizes.partition_point(|size| *size <= seq);
-        self.first_of(self.sizes[after..].iter())
+        self.first_of(self.sizes[after..].iter(), UNREADABLE)
     }
 
-    /// The size of the last signed Checkpoint before this one: where its segment begins.
-    pub(crate) fn before(&self, size: u64) -> Result<Option<u64>, Failure> {
-        let before = self.sizes.partition_point(|other| *other < size);
-        self.first_of(self.sizes[..before].iter().rev())
+    /// The last signed Checkpoint before this one: where its segment begins.
+    pub(crate) fn before(&self, size: u64) -> Result<Nearest> {
+        self.first_of(self.below(size).iter().rev(), UNREADABLE)
     }
 
-    fn first_of<'a>(&self, sizes: impl Iterator<Item = &'a u64>) -> Result<Option<u64>, Failure> {
+    /// The last Checkpoint before this one that is known to be signed, whatever is buried between them.
+    pub(crate) fn known_before(&self, size: u64) -> Result<Nearest> {
+        let passes = [UNREADABLE, &[Kind::Crowded]].concat();
+        self.first_of(self.below(size).iter().rev(), &passes)
+    }
+
+    fn below(&self, size: u64) -> &[u64] {
+        &self.sizes[..self.sizes.partition_point(|other| *other < size)]
+    }
+
+    fn first_of<'a>(&self, sizes: impl Iterator<Item = &'a u64>, passes: &[Kind]) -> Result<Nearest> {
+        let mut unknown = Vec::new();
         for size in sizes {
-            if self.notes.checkpoint_at(self.store, &self.origin, *size)?.is_some() {
-                return Ok(Some(*size));
+            match self.notes.checkpoint_at(self.store, &self.origin, *size) {
+                Ok(Some(_)) => return Ok(Nearest { size: Some(*size), unknown }),
+                Ok(None) => {}
+                Err(why) if passes.contains(&why.kind()) => unknown.push((*size, why)),
+                Err(why) => return Err(why),
             }
         }
-        Ok(None)
+        Ok(Nearest { size: None, unknown })
     }
 }
 
@@ -65,21 +91,27 @@ pub(crate) struct Cut {
     pub trees_versions: Vec<Entry>,
     pub segment: Right,
     pub segment_versions: Vec<Entry>,
+    /// Sizes between its ends of whose notes nothing is known, and why.
+    pub unknown: Vec<(u64, Error)>,
 }
 
 impl Cut {
-    /// The newest pair that fits at `size`, both of them such as `is_held` wants. None: there is none.
+    /// The newest pair that fits at `size`, both of them such as `is_held` wants. None: there is none. `Crowded`: none was
+    /// found, and there may be versions that were not looked into. `Refused`: none was found, and there is a note that
+    /// may not be read where it may begin.
     pub(crate) fn find(
         signed: &Signed<'_>,
         size: u64,
         is_held: &dyn Fn(&Object) -> bool,
-    ) -> Result<Option<Cut>, Failure> {
+    ) -> Result<Option<Cut>> {
         let store = signed.store;
         let Some(checkpoint) = signed.notes.checkpoint_at(store, &signed.origin, size)? else {
             return Ok(None);
         };
-        let first_seq = signed.before(size)?.unwrap_or(0);
+        let Nearest { size: before, unknown } = signed.before(size)?;
+        let first_seq = before.unwrap_or(0);
         let trees_versions = versions::of_key(store, &signed.layout.key(&Place::Trees(size)))?;
+        let mut all_seen = versions::check_whole(&trees_versions);
         for entry in &trees_versions {
             let of_this_version = std::slice::from_ref(entry);
             let trees = versions::fitting_of(store, of_this_version, MAX_TREES_BYTES, |object| {
@@ -92,17 +124,23 @@ impl Cut {
             let Some((object, trees)) = passed_over(trees)? else { continue };
             let segment_versions =
                 versions::of_key(store, &format!("{}{}", signed.layout.root(), trees.segment_key))?;
-            let fitting = fitting_segment(signed, &segment_versions, &trees, &checkpoint, is_held)?;
-            if let Some(segment) = fitting {
-                return Ok(Some(Cut {
-                    trees: Right::of(&object),
-                    trees_versions,
-                    segment,
-                    segment_versions,
-                }));
+            match fitting_segment(signed, &segment_versions, &trees, &checkpoint, is_held) {
+                Ok(None) => {}
+                // Trees that somebody laid over the right ones name what he likes: those below may lead somewhere.
+                Err(error) if error.kind() == Kind::Crowded => all_seen = all_seen.and(Err(error)),
+                found => {
+                    return Ok(found?.map(|segment| Cut {
+                        trees: Right::of(&object),
+                        trees_versions,
+                        segment,
+                        segment_versions,
+                        unknown,
+                    }));
+                }
             }
         }
-        Ok(None)
+        // It may begin at one of those that could not be read.
+        all_seen.and(unknown.into_iter().next().map_or(Ok(None), |(_, why)| Err(why)))
     }
 }
 
@@ -113,7 +151,7 @@ fn fitting_segment(
     trees: &Trees,
     checkpoint: &Checkpoint,
     is_held: &dyn Fn(&Object) -> bool,
-) -> Result<Option<Right>, Failure> {
+) -> Result<Option<Right>> {
     for entry in versions.iter().filter(|entry| !entry.delete_marker) {
         if passed_over(sha256_of(signed.store, entry).map(Some))? != Some(trees.segment_sha256) {
             continue;
@@ -127,11 +165,10 @@ fn fitting_segment(
             Seq(0) => Tiles::new(),
             Seq(size) => match signed.notes.checkpoint_at(signed.store, &signed.origin, size)? {
                 None => continue,
-                Some(before) => match read_trees(signed.store, &before) {
-                    Ok((tiles, _)) => tiles,
+                Some(before) => match tiles_at(signed, &before)? {
+                    Some(tiles) => tiles,
                     // Without them nothing says that the links before it are those of the chain.
-                    Err(Failure::Halt(_)) => continue,
-                    Err(again) => return Err(again),
+                    None => continue,
                 },
             },
         };
@@ -143,7 +180,16 @@ fn fitting_segment(
             return Ok(Some(Right::of(&object)));
         }
     }
-    Ok(None)
+    versions::check_whole(versions).map(|()| None)
+}
+
+/// The tree at this Checkpoint.
+fn tiles_at(signed: &Signed<'_>, checkpoint: &Checkpoint) -> Result<Option<Tiles>> {
+    let key = signed.layout.key(&Place::Trees(checkpoint.size));
+    let trees = versions::fitting(signed.store, &key, MAX_TREES_BYTES, |object| {
+        Some(trees_fit(&object.bytes, checkpoint).ok()?.0)
+    });
+    Ok(passed_over(trees)?.map(|(_, tiles)| tiles))
 }
 
 /// The hashes of the links in a segment that stands where these trees say and is in the one form that a segment has, but
@@ -172,7 +218,7 @@ fn leaves_of(bytes: &[u8], chain: &Signed<'_>, trees: &Trees, checkpoint: &Check
     (fits && stands_there && leaves.last() == Some(&header.last_hash)).then_some(leaves)
 }
 
-fn sha256_of(store: &dyn Store, entry: &Entry) -> store::Result<Hash> {
+fn sha256_of(store: &dyn Store, entry: &Entry) -> Result<Hash> {
     let (mut hashing, mut start) = (Hashing::default(), 0);
     while start < entry.size_bytes {
         let end = (start + PART_BYTES).min(entry.size_bytes);
@@ -184,9 +230,9 @@ fn sha256_of(store: &dyn Store, entry: &Entry) -> store::Result<Hash> {
 }
 
 /// A version that is gone or may not be read does not fit.
-pub(crate) fn passed_over<T>(read: store::Result<Option<T>>) -> Result<Option<T>, Failure> {
+pub(crate) fn passed_over<T>(read: Result<Option<T>>) -> Result<Option<T>> {
     match read {
-        Err(error) if matches!(error.kind(), Kind::Missing | Kind::Refused | Kind::TooLarge) => Ok(None),
-        other => Ok(other?),
+        Err(error) if UNREADABLE.contains(&error.kind()) => Ok(None),
+        other => other,
     }
 }

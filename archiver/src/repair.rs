@@ -22,7 +22,8 @@ pub struct Plan {
     pub chain: String,
     /// What will be laid over, in this order.
     pub steps: Vec<Step>,
-    /// Keys with several versions of which none fits what is signed. Nothing is changed there.
+    /// Keys with several versions of which none fits what is signed, or of which nothing is known. Nothing is changed
+    /// there. Also notes that nobody can read between the ends of a segment that was looked at.
     pub lost: Vec<Lost>,
     /// Keys beyond the newest Checkpoint: nothing signed says what belongs there. A running archiver adopts what is
     /// right; if it halts, `sealog archiver --lay-over-junk` puts what is due.

@@ -17,6 +17,7 @@ use tracing::warn;
 use self::evidence::Evidence;
 use crate::assembly::Segment;
 
+pub(crate) use self::evidence::{crowded, left_open};
 pub(crate) use self::lock::{shortfall, shortfall_of_anothers};
 
 /// What a write works with: the archive, one chain's paths in it, and when to give up.

@@ -5,6 +5,7 @@
 
 pub mod avro;
 pub mod checkpoint;
+mod consistency_proof;
 pub mod event;
 pub mod framing;
 pub mod head;
@@ -19,12 +20,15 @@ mod proof_data;
 pub mod sealed;
 pub mod segment;
 pub mod tiles;
+mod tlog_proof;
 mod tree;
 mod trees;
+mod trees_parts;
 mod units;
 mod walk;
 
 pub use checkpoint::Checkpoint;
+pub use consistency_proof::{CONSISTENCY_PROOF, ConsistencyProof};
 pub use event::{AuditEvent, event_hash, event_schema_hash};
 pub use head::{Head, OpenSegment};
 pub use ids::derived_id;
@@ -37,7 +41,9 @@ pub use proof_data::ProofData;
 pub use sealed::SealedEvent;
 pub use segment::{SegmentBuilder, SegmentFile, SegmentHeader};
 pub use tiles::Tiles;
+pub use tlog_proof::{MAX_PROOF_BYTES, TLOG_PROOF, TlogProof};
 pub use tree::{Tree, node_hash};
 pub use trees::Trees;
+pub use trees_parts::{MAX_TREES_BEGINNING_BYTES, TreesParts};
 pub use units::{Hash, Hashing, Micros, Seq, hex, unhex};
 pub use walk::{Misfit, Walk};

@@ -120,6 +120,15 @@ impl Vkey {
         Vkey::new(name, self.key)
     }
 
+    /// Those of `pinned` that may sign for `origin`: the keys that bear its name, or else all of them under its name.
+    pub fn all_for(pinned: &[Vkey], origin: &str) -> Vec<Vkey> {
+        let own: Vec<Vkey> = pinned.iter().filter(|vkey| vkey.name() == origin).cloned().collect();
+        match own.is_empty() {
+            true => pinned.iter().map(|vkey| vkey.renamed(origin)).collect(),
+            false => own,
+        }
+    }
+
     /// Whether two vkeys are one key, whatever their names.
     pub fn same_key(&self, other: &Vkey) -> bool {
         self.key == other.key

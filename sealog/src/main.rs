@@ -9,6 +9,7 @@ mod cluster;
 mod config;
 mod daemon;
 mod doctor;
+mod tiles;
 
 use std::process::ExitCode;
 

@@ -31,13 +31,19 @@ pub struct Error {
     kind: Kind,
     key: String,
     what: String,
+    is_hidden: bool,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
 impl Error {
     /// `what` says what happened to the object at `key`.
     pub fn new(kind: Kind, key: &str, what: impl Into<String>) -> Error {
-        Error { kind, key: key.to_owned(), what: what.into(), source: None }
+        Error { kind, key: key.to_owned(), what: what.into(), is_hidden: false, source: None }
+    }
+
+    /// `Missing`, because a delete marker lies over the key.
+    pub fn hidden(key: &str) -> Error {
+        Error { is_hidden: true, ..Error::new(Kind::Missing, key, "a delete marker lies over it") }
     }
 
     /// With the error below it.
@@ -47,12 +53,18 @@ impl Error {
         what: impl Into<String>,
         source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
     ) -> Error {
-        Error { kind, key: key.to_owned(), what: what.into(), source: Some(source.into()) }
+        Error { source: Some(source.into()), ..Error::new(kind, key, what) }
     }
 
     /// What a caller decides by.
     pub fn kind(&self) -> Kind {
         self.kind
+    }
+
+    /// Whether it is `Missing` because a delete marker lies over the key, as far as the store says so. Each that lets
+    /// anything be put over a marker says so also of a range of no bytes.
+    pub fn is_hidden(&self) -> bool {
+        self.is_hidden
     }
 }
 

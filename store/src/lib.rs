@@ -19,6 +19,6 @@ pub mod s3;
 pub mod versions;
 
 pub use error::{Error, Kind, Result};
-pub use notes::{Notes, NotesError, keys_after};
+pub use notes::{Notes, NotesError, Unsigned, keys_after};
 pub use seam::{Entry, Keep, Listing, Lock, Mode, Object, Page, Retention, Store, Tag, Version};
 pub use tail::{MAX_TREES_BYTES, Tail, fits as trees_fit, read_trees};

@@ -244,11 +244,13 @@ impl Store for Memory {
         let versions = state.objects.get(key).map_or(&[][..], Vec::as_slice);
         let stored = match version {
             None => versions.last(),
-            Some(version) => versions.iter().find(|stored| stored.name() == *version),
+            Some(version) => {
+                let number = version.0.strip_prefix('v').and_then(|number| number.parse().ok());
+                versions.iter().find(|stored| Some(stored.version) == number)
+            }
         };
-        let Some((stored, all)) = stored.and_then(|stored| Some((stored, stored.bytes.as_ref()?))) else {
-            return Err(Error::new(Kind::Missing, key, "there is no such object"));
-        };
+        let stored = stored.ok_or_else(|| Error::new(Kind::Missing, key, "there is no such object"))?;
+        let all = stored.bytes.as_ref().ok_or_else(|| Error::hidden(key))?;
         let size_bytes = all.len() as u64;
         let range = range.unwrap_or(0..size_bytes);
         let start = range.start.min(size_bytes);

@@ -4,11 +4,17 @@
 //! Notes are known by their signatures, not by where they lie: junk that is laid over one, a delete marker that hides
 //! it, and notes that nobody signed are passed over.
 
+mod opened;
+mod unsigned;
+
 use schemas::note::MAX_NOTE_BYTES;
 use schemas::{Checkpoint, KeyNote, Layout, Malformed, Place, Vkey};
 
-use crate::versions::{by_key, check_whole, fitting, fitting_of, of_key};
+use crate::versions::{by_key, check_whole, fitting, of_key};
 use crate::{Entry, Error, Kind, Store};
+
+use opened::Opened;
+pub use unsigned::Unsigned;
 
 /// The notes of one chain.
 #[derive(Clone, Debug, Default)]
@@ -54,20 +60,26 @@ impl Notes {
     /// key note is written before the first Checkpoint that it signs, so whatever is written meanwhile, the keys of
     /// what was listed are there. The hint may be wrong in any way: only a signed note is believed.
     pub fn read(store: &dyn Store, origin: &str) -> Result<Notes, NotesError> {
+        Notes::read_again(store, origin, &mut Unsigned::default())
+    }
+
+    /// As [`Notes::read`], for who reads the same chain time and again: what was found to be `unsigned` is not read a
+    /// second time, and `hidden` does not name it again.
+    pub fn read_again(store: &dyn Store, origin: &str, unsigned: &mut Unsigned) -> Result<Notes, NotesError> {
+        unsigned.begin();
         let layout = Layout::of(origin);
         if let Some(hinted) = hint(store, &layout)? {
             let before = hinted.checked_sub(1).map(|size| layout.key(&Place::Checkpoint(size)));
-            let listed = Listed::after(store, &layout, before.as_deref().unwrap_or_default())?;
-            let mut notes = Notes::read_keys(store, &layout, origin)?;
-            notes.find_newest(store, &layout, listed)?;
+            let after = before.as_deref().unwrap_or_default();
+            let (mut notes, listed) = Notes::read_keys_of(store, &layout, origin, after, unsigned)?;
+            notes.find_newest(store, &layout, listed, unsigned)?;
             if notes.newest.is_some() {
                 return Ok(notes);
             }
         }
-        let listed = Listed::after(store, &layout, "")?;
-        let mut notes = Notes::read_keys(store, &layout, origin)?;
+        let (mut notes, listed) = Notes::read_keys_of(store, &layout, origin, "", unsigned)?;
         match listed.sizes.last().filter(|_| notes.keys.is_empty()) {
-            None => notes.find_newest(store, &layout, listed)?,
+            None => notes.find_newest(store, &layout, listed, unsigned)?,
             Some(size) => {
                 let why = Malformed::new("checkpoint", 0, NO_KEY);
                 return Err(NotesError::Malformed { key: layout.key(&Place::Checkpoint(*size)), why });
@@ -82,7 +94,7 @@ impl Notes {
         store: &dyn Store,
         origin: &str,
         size: u64,
-    ) -> Result<Option<Checkpoint>, NotesError> {
+    ) -> Result<Option<Checkpoint>, Error> {
         let key = Layout::of(origin).key(&Place::Checkpoint(size));
         let found = fitting(store, &key, MAX_BYTES, |object| self.open(size, &object.bytes).ok())?;
         Ok(found.map(|(_, checkpoint)| checkpoint))
@@ -102,6 +114,24 @@ impl Notes {
     /// The key that may sign `size`.
     pub fn key_at(&self, size: u64) -> Option<&Vkey> {
         self.keys.iter().rev().find(|note| note.first_size <= size).map(|note| &note.vkey)
+    }
+
+    /// What is listed behind `after`, and then the keys.
+    fn read_keys_of(
+        store: &dyn Store,
+        layout: &Layout,
+        origin: &str,
+        after: &str,
+        unsigned: &mut Unsigned,
+    ) -> Result<(Notes, Listed), NotesError> {
+        loop {
+            let listed = Listed::after(store, layout, after, unsigned)?;
+            let notes = Notes::read_keys(store, layout, origin)?;
+            // What was left out of the list may be signed by a key that is new.
+            if !unsigned.keep_under(&notes.keys) {
+                return Ok((notes, listed));
+            }
+        }
     }
 
     /// The keys in the order in which they came into force.
@@ -142,12 +172,24 @@ impl Notes {
     }
 
     /// Takes the newest Checkpoint of those listed, if any of them is signed.
-    fn find_newest(&mut self, store: &dyn Store, layout: &Layout, listed: Listed) -> Result<(), NotesError> {
+    fn find_newest(
+        &mut self,
+        store: &dyn Store,
+        layout: &Layout,
+        listed: Listed,
+        unsigned: &mut Unsigned,
+    ) -> Result<(), NotesError> {
         let mut largest = Some(listed.largest);
         for size in listed.sizes.into_iter().rev() {
             let key = layout.key(&Place::Checkpoint(size));
             let versions = largest.take().map_or_else(|| of_key(store, &key), Ok)?;
-            let opened = Opened::of(store, &versions, |bytes| self.open(size, bytes))?;
+            let unread: Vec<Entry> =
+                versions.iter().filter(|entry| !unsigned.holds(entry)).cloned().collect();
+            let opened = Opened::of(store, &unread, |bytes| self.open(size, bytes))?;
+            opened.malformed.iter().for_each(|entry| unsigned.add(entry));
+            if opened.notes.is_empty() {
+                check_whole(&versions)?;
+            }
             self.newest = opened.only(&key)?;
             if opened.notes.first().is_none_or(|(entry, _)| !entry.newest) {
                 self.hidden.push(key);
@@ -170,11 +212,22 @@ struct Listed {
 }
 
 impl Listed {
-    fn after(store: &dyn Store, layout: &Layout, after: &str) -> Result<Listed, NotesError> {
+    /// Those whose versions are all known to be `unsigned` are left out.
+    fn after(
+        store: &dyn Store,
+        layout: &Layout,
+        after: &str,
+        unsigned: &Unsigned,
+    ) -> Result<Listed, NotesError> {
         let mut listed = Listed::default();
         by_key(store, &layout.checkpoints(), after, |key, versions| {
+            // Of a crowded one it is not known what its other versions are.
+            let may_be_signed = || {
+                let mut objects = versions.iter().filter(|entry| !entry.delete_marker);
+                objects.any(|entry| !unsigned.holds(entry)) || check_whole(&versions).is_err()
+            };
             if let Some(Place::Checkpoint(size)) = place_of(layout, key)
-                && versions.iter().any(|entry| !entry.delete_marker)
+                && may_be_signed()
             {
                 listed.sizes.push(size);
                 listed.largest = versions;
@@ -182,67 +235,6 @@ impl Listed {
             Ok::<_, Error>(())
         })?;
         Ok(listed)
-    }
-}
-
-/// The versions of one key that are notes, newest first.
-struct Opened<'a, T> {
-    notes: Vec<(&'a Entry, T)>,
-    /// Of the newest that is none.
-    why: Option<Why>,
-}
-
-/// Why a version is no note.
-enum Why {
-    Malformed(Malformed),
-    /// It may not be read.
-    Refused(Error),
-}
-
-impl Why {
-    fn at(self, key: &str) -> NotesError {
-        match self {
-            Why::Malformed(why) => NotesError::Malformed { key: key.to_owned(), why },
-            Why::Refused(error) => NotesError::Store(error),
-        }
-    }
-}
-
-impl<'a, T: Clone + PartialEq> Opened<'a, T> {
-    fn of(
-        store: &dyn Store,
-        versions: &'a [Entry],
-        mut open: impl FnMut(&[u8]) -> Result<T, Malformed>,
-    ) -> Result<Opened<'a, T>, Error> {
-        let mut opened = Opened { notes: Vec::new(), why: None };
-        for entry in versions.iter().filter(|entry| !entry.delete_marker) {
-            let read =
-                fitting_of(store, std::slice::from_ref(entry), MAX_BYTES, |object| Some(open(&object.bytes)));
-            let why = match read {
-                Ok(Some((_, Ok(note)))) => {
-                    opened.notes.push((entry, note));
-                    continue;
-                }
-                Ok(Some((_, Err(why)))) => Why::Malformed(why),
-                Ok(None) => Why::Malformed(Malformed::new("note", 0, "is longer than any may be, or gone")),
-                Err(error) if error.kind() == Kind::Refused => Why::Refused(error),
-                Err(error) => return Err(error),
-            };
-            opened.why.get_or_insert(why);
-        }
-        if opened.notes.is_empty() {
-            check_whole(versions)?;
-        }
-        Ok(opened)
-    }
-
-    /// The one that they all are. None if there is none.
-    fn only(&self, key: &str) -> Result<Option<T>, NotesError> {
-        let first = self.notes.first().map(|(_, note)| note);
-        match self.notes.iter().all(|(_, note)| Some(note) == first) {
-            true => Ok(first.cloned()),
-            false => Err(NotesError::Two { key: key.to_owned() }),
-        }
     }
 }
 

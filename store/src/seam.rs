@@ -28,7 +28,8 @@ pub trait Store: Send + Sync {
     fn replace_if(&self, key: &str, expected: Option<&Tag>, body: &[u8], keep: Keep) -> Result<Version>;
 
     /// The object's bytes, or `range` of them (cut at its end), with what is known of it. `version` None: the
-    /// newest. `Missing` if there is none; `TooLarge` if more than `max_bytes` would come.
+    /// newest. `Missing` if there is none; `TooLarge` if more than `max_bytes` would come. An empty range asks for no
+    /// byte: an object whose bytes are not to be had can often be looked at like this, and be laid over.
     fn get(
         &self,
         key: &str,

@@ -99,6 +99,11 @@ impl Up {
         post(&self.url, body)
     }
 
+    /// Posts a body, and waits as the query says: `?wait=sealed`.
+    pub fn post_waiting(&self, query: &str, key: Option<&str>, body: &str) -> (u16, Value) {
+        send(&self.url, query, key, body).expect("the gateway answers")
+    }
+
     /// The text of /metrics.
     pub fn metrics(&self) -> String {
         let response = ureq::get(format!("{}/metrics", self.url)).call();
@@ -220,18 +225,18 @@ fn keep_lines(from: ChildStderr, into: &Mutex<String>) {
 
 /// Posts a body; None if there was no answer.
 pub fn post(url: &str, body: &str) -> Option<(u16, Value)> {
-    send(url, None, body)
+    send(url, "", None, body)
 }
 
 /// The same under an Idempotency-Key.
 pub fn post_with_key(url: &str, key: &str, body: &str) -> Option<(u16, Value)> {
-    send(url, Some(key), body)
+    send(url, "", Some(key), body)
 }
 
-fn send(url: &str, key: Option<&str>, body: &str) -> Option<(u16, Value)> {
+fn send(url: &str, query: &str, key: Option<&str>, body: &str) -> Option<(u16, Value)> {
     let agent = ureq::Agent::config_builder().http_status_as_error(false).build().new_agent();
     let kind = if body.contains('\n') { "application/x-ndjson" } else { "application/json" };
-    let mut request = agent.post(format!("{url}/v1/events")).header("content-type", kind);
+    let mut request = agent.post(format!("{url}/v1/events{query}")).header("content-type", kind);
     if let Some(key) = key {
         request = request.header("idempotency-key", key);
     }

@@ -11,6 +11,7 @@ mod services;
 mod setup;
 pub mod stages;
 mod stopping;
+mod waiting;
 pub mod whole;
 
 use std::io::Write;

@@ -11,6 +11,8 @@ use std::thread;
 pub struct Ahead {
     threads: usize,
     room: Arc<Room>,
+    /// For what turns out to be larger than was set aside for it: one at a time.
+    large: Arc<Room>,
 }
 
 impl Default for Ahead {
@@ -24,7 +26,7 @@ impl Default for Ahead {
 impl Ahead {
     /// At most so many threads, and so many bytes on the way; more than that only for one thing that is larger.
     pub fn new(threads: usize, max_bytes: u64) -> Ahead {
-        Ahead { threads: threads.max(1), room: Arc::new(Room::new(max_bytes)) }
+        Ahead { threads: threads.max(1), room: Arc::new(Room::new(max_bytes)), large: Arc::new(Room::new(0)) }
     }
 
     /// The same room, and other threads.
@@ -36,6 +38,16 @@ impl Ahead {
     /// How many threads it may use.
     pub fn threads(&self) -> usize {
         self.threads
+    }
+
+    /// Room for so many bytes beside what is on the way in order, once there is some.
+    pub(crate) fn room(&self, bytes: u64) -> Held<'_> {
+        self.room.take(bytes)
+    }
+
+    /// Room for one thing whose size shows only when it is read. Whoever holds it must not wait for anybody else.
+    pub(crate) fn room_for_one(&self) -> Held<'_> {
+        self.large.take(1)
     }
 
     /// Does `work` for 0 to before `jobs`, and gives each result to `take`, in this order, on the caller's thread, until
@@ -87,7 +99,8 @@ struct Room {
 }
 
 /// Bytes that are taken until this is dropped.
-struct Held<'a> {
+#[derive(Debug)]
+pub(crate) struct Held<'a> {
     room: &'a Room,
     bytes: u64,
 }

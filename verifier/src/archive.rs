@@ -12,15 +12,19 @@ use crate::inventory::{Inventory, Names, place_of};
 use crate::known::misses;
 use crate::reading::{MAX_KEY_NOTE, Source};
 use crate::report::{ChainReport, CustodyReport, Notice, Report, Trust, Verdict};
-use crate::{Check, Finding, Known, Options, Promise};
+use crate::revoked::{not_shown_of_revoked, revoked_reports, unknown_revoked};
+use crate::{Check, Effect, Finding, Known, Options, Promise, Scope};
 
 /// Chains that are walked side by side, each with threads of its own; one bound on bytes is for all of them.
 const CHAINS_AT_ONCE: usize = 4;
+/// Of all chains; of those behind so many only the first few are kept, and the rest counted.
+const MAX_FINDINGS: usize = 50_000;
+const FEW_FINDINGS: usize = 5;
 
 /// Walks the archive in `store`. It never writes.
 pub fn verify(store: &dyn Store, options: &Options) -> Report {
     let mut findings = Findings::without(&options.off);
-    let inventory = Inventory::list(store, &mut findings);
+    let inventory = Inventory::list(store, options.watch.as_deref(), &mut findings);
     if !inventory.is_whole {
         return report(Vec::new(), findings, options, inventory.objects);
     }
@@ -37,6 +41,7 @@ pub fn verify(store: &dyn Store, options: &Options) -> Report {
         return report(Vec::new(), findings, options, inventory.objects);
     }
     let mut outcomes: Vec<(String, Outcome)> = Vec::new();
+    let mut kept = 0;
     let chains: Vec<(&String, &Names)> = inventory.chains.iter().collect();
     let walk = |nth: usize| {
         let (origin, names): (&String, &Names) = chains[nth];
@@ -47,11 +52,16 @@ pub fn verify(store: &dyn Store, options: &Options) -> Report {
         chains.len(),
         |_| 0,
         walk,
-        |_, outcome| {
-            outcomes.push(outcome);
+        |_, (origin, mut outcome)| {
+            kept += outcome.findings.len();
+            if kept > MAX_FINDINGS {
+                outcome.findings.shorten(FEW_FINDINGS);
+            }
+            outcomes.push((origin, outcome));
             ControlFlow::Continue(())
         },
     );
+    check_nothing_is_in_range(&outcomes, options, &mut findings);
     check_hidden_chains(&inventory, &mut findings);
     check_missing_chains(&inventory, &mut outcomes, options, &mut findings);
     outcomes.sort_by_cached_key(|(origin, _)| in_numeric_order(origin));
@@ -93,6 +103,17 @@ fn check_hidden_chains(inventory: &Inventory, findings: &mut Findings) {
     }
 }
 
+/// Where a range was asked for and no chain has an event in it, there is nothing that could be right: what was to be
+/// checked may be what was cut off.
+fn check_nothing_is_in_range(outcomes: &[(String, Outcome)], options: &Options, findings: &mut Findings) {
+    let is_range = matches!(options.scope, Scope::Range { .. });
+    // What is broken, or could not be read, may hold one.
+    let is_open = outcomes.iter().any(|(_, one)| one.findings.worst() >= Some(Effect::Inconclusive));
+    if is_range && !is_open && !outcomes.is_empty() && outcomes.iter().all(|(_, one)| one.in_range == 0) {
+        findings.add(Finding::of(Check::Empty, "an event in the range", "no chain has one"));
+    }
+}
+
 /// Chains that chain 0, a pinned key or a kept checkpoint names, and that are not there.
 fn check_missing_chains(
     inventory: &Inventory,
@@ -109,8 +130,7 @@ fn check_missing_chains(
                 outcome.findings.add(finding.at(opening.key).seqs(opening.seq, opening.seq.0 + 1));
             }
         }
-        let is_anchored = outcome.report.verdict == Verdict::Intact;
-        outcome.report.verdict = Verdict::of(outcome.findings.worst(), is_anchored);
+        outcome.report.verdict = outcome.report.verdict.with(outcome.findings.worst());
     }
     let mut missing = |origin: &str, who: String| {
         let finding = Finding::of(Check::ChainMissing, who, "nothing of it in the archive");
@@ -138,10 +158,10 @@ fn in_numeric_order(origin: &str) -> (String, Option<u64>) {
 }
 
 fn report(outcomes: Vec<(String, Outcome)>, findings: Findings, options: &Options, objects: u64) -> Report {
-    let worst = findings.worst();
     let verdicts = outcomes.iter().map(|(_, outcome)| outcome.report.verdict);
     let is_anchored = verdicts.clone().all(|verdict| verdict == Verdict::Intact) && !outcomes.is_empty();
-    let verdict = verdicts.fold(Verdict::of(worst, is_anchored), Verdict::max);
+    let nothing_wrong = Verdict::of_nothing_wrong(&options.scope, is_anchored);
+    let verdict = verdicts.fold(nothing_wrong.with(findings.worst()), Verdict::max);
 
     let (mut all, mut left_out) = (Vec::new(), 0);
     let (mut chains, mut notices): (Vec<ChainReport>, Vec<Notice>) = Default::default();
@@ -155,16 +175,23 @@ fn report(outcomes: Vec<(String, Outcome)>, findings: Findings, options: &Option
         notices.extend(outcome.notices);
         chains.push(outcome.report);
     }
+    notices.extend(unknown_revoked(&options.revoked, &chains));
     let (kept, more) = findings.into_sorted(None);
     all.extend(kept);
-    let decides = |finding: &&Finding| Verdict::of(Some(finding.effect), false) == verdict;
+    let decides = |finding: &&Finding| Verdict::of(finding.effect) == verdict;
     let trust = if options.pinned.is_empty() { Trust::Archive } else { Trust::Pinned };
     Report {
         format: 1,
+        verifier: format!("sealog {}", env!("CARGO_PKG_VERSION")),
+        archive: options.archive.clone(),
+        checked_at: options.now.rfc3339(),
+        scope: options.scope.report(),
         verdict,
         trust,
+        revoked: revoked_reports(&options.revoked),
         first: all.iter().find(decides).cloned(),
-        not_shown: not_shown(trust, &chains),
+        not_shown: not_shown(trust, options, &chains),
+        events: chains.iter().map(|chain| chain.events).sum(),
         chains,
         findings: all,
         findings_left_out: left_out + more,
@@ -176,8 +203,9 @@ fn report(outcomes: Vec<(String, Outcome)>, findings: Findings, options: &Option
 }
 
 /// What stays open whatever the verdict.
-fn not_shown(trust: Trust, chains: &[ChainReport]) -> Vec<String> {
-    let mut open = Vec::new();
+fn not_shown(trust: Trust, options: &Options, chains: &[ChainReport]) -> Vec<String> {
+    let mut open = crate::part::not_shown(&options.scope, chains);
+    open.extend(not_shown_of_revoked(&options.revoked));
     if trust == Trust::Archive {
         open.push(
             "Whose key this is: it was taken from the archive. Pin the operator's with --key.".to_owned(),

@@ -4,22 +4,22 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
-use schemas::{Checkpoint, Hash, Layout, Micros, Place, SegmentFile, Seq, Vkey, first_prev};
+use schemas::{Checkpoint, Hash, Layout, Micros, Place, Seq, Vkey, first_prev};
 use store::Object;
 
 use crate::Options;
 use crate::custody::{Custody, Locks};
 use crate::finding::Findings;
 use crate::hint::Hint;
-use crate::inventory::{Names, SegmentName};
+use crate::inventory::Names;
 use crate::keys::KeyRing;
-use crate::known::pinned_for;
 use crate::noted::{NoteRead, read_note};
 use crate::openings::{Opening, records_openings};
 use crate::plan::Plan;
-use crate::reading::{MAX_KEY_NOTE, MAX_SCHEMA, MAX_SEGMENT_BYTES, Source, kept};
+use crate::reading::{MAX_KEY_NOTE, MAX_SCHEMA, Source, kept};
 use crate::report::{ChainReport, KeyReport, KnownReport, Notice, Uncovered, Verdict};
-use crate::span_read::SpanReader;
+use crate::revoked::revoked_for;
+use crate::span_read::{Looked, SpanReader};
 use crate::{Check, Finding, Known, Position};
 
 /// What the check of a chain gives.
@@ -28,6 +28,8 @@ pub(crate) struct Outcome {
     pub(crate) findings: Findings,
     pub(crate) notices: Vec<Notice>,
     pub(crate) openings: Vec<Opening>,
+    /// Events that were walked and are in the range that was asked for.
+    pub(crate) in_range: u64,
     pub(crate) segment_bytes: u64,
     pub(crate) locks: Locks,
 }
@@ -53,15 +55,28 @@ pub(crate) struct ChainCheck<'a> {
     pub(crate) roots: BTreeMap<u64, Option<Hash>>,
     /// The schemas that segments name, and which seqs first.
     pub(crate) schemas_used: BTreeMap<Hash, (Seq, u64)>,
-    /// The largest checkpoint that holds.
+    /// The largest checkpoint that holds, and its note.
     pub(crate) newest: Option<Checkpoint>,
+    newest_note: Option<String>,
     /// Up to here the segments are gone and their trees bear them out.
     pub(crate) gone_before: u64,
     pub(crate) segment_bytes: u64,
     pub(crate) segments: u64,
     pub(crate) events: u64,
+    /// Of these, events in the range that was asked for.
+    pub(crate) in_range: u64,
     pub(crate) first_read: Option<Seq>,
     pub(crate) sealed: Option<(Micros, Micros)>,
+    /// When the first event of the last span that was walked was sealed.
+    pub(crate) last_begins: Option<Micros>,
+    /// Whether the span before was not walked.
+    pub(crate) is_apart: bool,
+    /// The last hash that the header before says, where only the header was read.
+    pub(crate) last_hash_said: Option<Hash>,
+    /// The signed roots at sizes in `roots`.
+    pub(crate) signed_roots: BTreeMap<u64, Hash>,
+    pub(crate) headers: u64,
+    pub(crate) not_read: u64,
 }
 
 /// Checks the chain of `origin`, and that it extends each of `known`.
@@ -72,7 +87,7 @@ pub(crate) fn check_chain<'a>(
     options: &'a Options,
     known: &[&Known],
 ) -> Outcome {
-    let pinned = pinned_for(&options.pinned, origin);
+    let pinned = Vkey::all_for(&options.pinned, origin);
     let mut check = ChainCheck::begin(source, origin, names, options, &pinned);
     check.check_zero();
     let hints: Vec<Hint> = check.read_hints();
@@ -83,20 +98,26 @@ pub(crate) fn check_chain<'a>(
     let mut findings = std::mem::take(&mut check.findings);
     let plan = Plan::of(names, &check.layout, &mut findings, |name| check.begins_there(name));
     check.findings = findings;
-    let reader = SpanReader::new(&check, &plan.spans);
+    let looks = check.looks(&plan.spans);
+    let reader = SpanReader::new(&check, &plan.spans, &looks);
     options.reading.ahead.in_order(
         plan.spans.len(),
         |nth| reader.bytes(nth),
-        |nth| reader.read(nth),
-        |nth, read| {
-            check.join_span(&reader, nth, read);
+        |nth| reader.look(nth),
+        |nth, looked| {
+            match looked {
+                Looked::Walked(read) => check.join_span(&reader, nth, *read),
+                Looked::Glanced(glance) => check.join_glance(&reader, nth, *glance),
+            }
             ControlFlow::Continue(())
         },
     );
+    check.check_range_is_held(&plan.spans, &looks);
     check.check_key_places(&plan);
     check.check_hints(hints);
     let known = check.check_known(known);
     check.check_pinned(&pinned);
+    check.check_revoked(&known, &pinned);
     check.check_schemas();
     check.look_at_uncovered();
     check.custody.finish(&check.layout, &mut check.findings);
@@ -128,7 +149,9 @@ impl<'a> ChainCheck<'a> {
                 }
             }
         };
-        let ring = KeyRing::open(&layout, &names.keys, &mut read_note, pinned.first(), size, &mut findings);
+        let mut ring =
+            KeyRing::open(&layout, &names.keys, &mut read_note, pinned.first(), size, &mut findings);
+        ring.revoke(&revoked_for(&options.revoked, origin));
         let genesis_prev = ring.genesis().map(|vkey| first_prev(origin, &vkey.to_string()));
         ChainCheck {
             source,
@@ -147,12 +170,20 @@ impl<'a> ChainCheck<'a> {
             roots: BTreeMap::new(),
             schemas_used: BTreeMap::new(),
             newest: None,
+            newest_note: None,
             gone_before: 0,
             segment_bytes: 0,
             segments: 0,
             events: 0,
+            in_range: 0,
             first_read: None,
             sealed: None,
+            last_begins: None,
+            is_apart: false,
+            last_hash_said: None,
+            signed_roots: BTreeMap::new(),
+            headers: 0,
+            not_read: 0,
         }
     }
 
@@ -197,26 +228,20 @@ impl<'a> ChainCheck<'a> {
         }
         read.findings.into_iter().for_each(|finding| self.findings.add(finding.seqs(seqs.0, seqs.1)));
         let (checkpoint, note) = read.signed?;
-        self.accept(&checkpoint);
+        self.accept(&checkpoint, &note);
         Some((checkpoint, note))
     }
 
     /// A checkpoint whose signature holds.
-    pub(crate) fn accept(&mut self, checkpoint: &Checkpoint) {
+    pub(crate) fn accept(&mut self, checkpoint: &Checkpoint, note: &str) {
         self.ring.has_signed(checkpoint.size);
+        if self.roots.contains_key(&checkpoint.size) {
+            self.signed_roots.entry(checkpoint.size).or_insert(checkpoint.root);
+        }
         if self.newest.as_ref().is_none_or(|newest| newest.size < checkpoint.size) {
             self.newest = Some(checkpoint.clone());
+            self.newest_note = Some(note.to_owned());
         }
-    }
-
-    /// Whether a segment that nothing announces begins where its name says.
-    fn begins_there(&self, name: SegmentName) -> bool {
-        let begins = |object: &Object| {
-            let header = SegmentFile::parse(&object.bytes).ok()?.header;
-            (header.first_seq == name.first_seq && header.origin == self.origin).then_some(())
-        };
-        let read = self.source.fitting(&self.layout.key(&name.place()), MAX_SEGMENT_BYTES, begins);
-        read.is_ok_and(|(_, fits)| fits.is_some())
     }
 
     fn check_schemas(&mut self) {
@@ -288,15 +313,19 @@ impl<'a> ChainCheck<'a> {
             first_size,
             vkey: vkey.map(Vkey::to_string),
             pinned: vkey.is_some_and(|vkey| pinned.contains(vkey)),
+            revoked_from: self.ring.revoked_from(first_size),
         };
         let report = ChainReport {
             origin: self.origin.to_owned(),
-            verdict: Verdict::of(self.findings.worst(), is_anchored),
+            verdict: Verdict::of_nothing_wrong(&self.options.scope, is_anchored).with(self.findings.worst()),
             size: self.newest.as_ref().map(|newest| newest.size),
             root: self.newest.as_ref().map(|newest| newest.root.to_string()),
+            checkpoint: self.newest_note,
             first_seq: self.first_read.map(|seq| seq.0),
             events: self.events,
             segments: self.segments,
+            headers: self.headers,
+            not_read: self.not_read,
             first_sealed_at: self.sealed.map(|(first, _)| first.rfc3339()),
             last_sealed_at: self.sealed.map(|(_, last)| last.rfc3339()),
             keys: self.ring.keys().map(key_report).collect(),
@@ -308,6 +337,7 @@ impl<'a> ChainCheck<'a> {
             findings: self.findings,
             notices: self.notices,
             openings: self.openings,
+            in_range: self.in_range,
             segment_bytes: self.segment_bytes,
             locks: self.custody.locks,
         }

@@ -45,9 +45,9 @@ macro_rules! checks {
 }
 
 checks! {
-    Empty "empty" Inconclusive "There is at least one chain.",
+    Empty "empty" Inconclusive "There is at least one chain and, where a range was asked for, at least one event in it.",
     ArchiveRoot "archive-root" Inconclusive "The chains lie where their names say: the place is an archive's root.",
-    Readable "readable" Inconclusive "What is listed can be read, and is not too large to be looked at.",
+    Readable "readable" Inconclusive "What is listed can be read, and is not too large to be looked at; and what is to be compared was looked at.",
     Layout "layout" Custody "Nothing is in the archive that its layout does not know.",
     Hidden "hidden" Custody "No delete marker hides an object.",
     LaidOver "laid-over" Custody "A piece of evidence has one version, and `checkpoint` no version that is none.",
@@ -59,11 +59,12 @@ checks! {
     KeyMissing "key-missing" Broken "There is a key note for size 0.",
     KeyPlace "key-place" Broken "A key comes into force directly after a cut.",
     KeyPinned "key-pinned" Broken "A pinned key is one of the chain's, and has signed a checkpoint of it.",
+    KeyRevoked "key-revoked" Broken "What a revoked key signed from its size on is vouched for by a kept checkpoint, or by a later key that the auditor pinned.",
     NoCheckpoint "no-checkpoint" Inconclusive "A chain that has keys has a checkpoint.",
     CheckpointMissing "checkpoint-missing" Broken "There is a checkpoint of size 0, and one for the end of each segment.",
     CheckpointNote "checkpoint-note" Broken "A checkpoint is canonical, and the key in force at its size alone has signed it.",
     CheckpointPlace "checkpoint-place" Broken "A checkpoint stands under its own size, and a segment ends there.",
-    SplitView "split-view" Broken "Of one size there is one root.",
+    SplitView "split-view" Broken "Of one size there is one root, in the archive and in all that was kept of it.",
     Hint "hint" Broken "`checkpoint` is a checkpoint that the chain's key has signed, and agrees with the chain.",
     HintOrder "hint-order" Broken "No version of `checkpoint` is of a smaller size than one before it.",
     Tail "tail" Broken "Nothing in the archive says that the chain is longer than what is there.",

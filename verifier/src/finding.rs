@@ -179,6 +179,18 @@ impl Findings {
         self.worst = self.worst.max(other.worst);
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.kept.len()
+    }
+
+    /// Keeps those of the worst effect that come first, so many, and counts the rest.
+    pub(crate) fn shorten(&mut self, count: usize) {
+        let before = self.kept.len();
+        self.kept.sort_by_key(|finding| (std::cmp::Reverse(finding.effect), place_of_seq(finding)));
+        self.kept.truncate(count);
+        self.left_out += (before - self.kept.len()) as u64;
+    }
+
     pub(crate) fn worst(&self) -> Option<Effect> {
         self.worst
     }
@@ -220,6 +232,19 @@ mod tests {
         let broken: Vec<u64> = seqs(Check::LinkHash).collect();
         assert_eq!(broken, low.chain(high).collect::<Vec<_>>());
         assert_eq!(kept.len() as u64 + left_out, 3 * 1_500 + 700 + 2, "none is lost count of");
+    }
+
+    #[test]
+    fn of_a_list_that_is_shortened_the_worst_and_first_stay_and_the_rest_is_counted() {
+        let mut findings = Findings::default();
+        (0..10).for_each(|n| findings.add(Finding::of(Check::Layout, "a", "b").at(format!("{n}"))));
+        (0..10)
+            .for_each(|n| findings.add(Finding::of(Check::Prev, "a", "b").seqs(Seq(90 - 9 * n), 91 - 9 * n)));
+        findings.shorten(3);
+        assert_eq!((findings.len(), findings.worst()), (3, Some(Effect::Broken)));
+        let (kept, left_out) = findings.into_sorted(None);
+        assert_eq!(kept.iter().map(|one| one.first_seq).collect::<Vec<_>>(), [Some(9), Some(18), Some(27)]);
+        assert_eq!(left_out, 17);
     }
 
     #[test]

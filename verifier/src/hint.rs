@@ -155,9 +155,10 @@ impl ChainCheck<'_> {
 
     fn check_hint_root(&mut self, hint: &Hint) {
         let (size, said) = (hint.checkpoint.size, hint.checkpoint.root);
-        if let Some(Some(root)) = self.roots.get(&size).filter(|root| **root != Some(said)) {
+        let signed = self.signed_roots.get(&size).copied();
+        if let Some(root) = self.roots.get(&size).copied().flatten().or(signed).filter(|root| *root != said) {
             let say = |root| format!("root {root} at size {size}");
-            let finding = Finding::of(Check::SplitView, say(*root), say(said));
+            let finding = Finding::of(Check::SplitView, say(root), say(said));
             let proof = [Some(hint.note.clone()), self.note_text(size)].into_iter().flatten();
             let finding = finding.at(self.layout.key(&Place::Hint)).of_version(&hint.version);
             self.findings.add(finding.seqs(Seq(size.saturating_sub(1)), size).proved_by(proof));

@@ -8,7 +8,7 @@ use schemas::{Hash, Micros, Place, Seq};
 use store::{Entry, Listing, Store, Version};
 
 use crate::finding::Findings;
-use crate::{Check, Finding};
+use crate::{Check, Finding, Watch};
 
 /// The names of one chain's objects, each kind in ascending order.
 #[derive(Clone, Debug, Default)]
@@ -33,6 +33,11 @@ pub(crate) struct SegmentName {
 }
 
 impl SegmentName {
+    /// The day in its path, since 1970.
+    pub(crate) fn day(self) -> i64 {
+        i64::from(self.day)
+    }
+
     pub(crate) fn place(self) -> Place {
         Place::segment(Micros(i64::from(self.day) * 86_400_000_000), self.first_seq)
     }
@@ -50,8 +55,10 @@ pub(crate) struct Inventory {
 }
 
 const PAGE: usize = 20_000;
-/// A listing that is longer is not followed to its end.
-const MAX_OBJECTS: u64 = 100_000_000;
+/// A listing that is longer is not followed to its end: the names of so many objects take a gigabyte.
+const MAX_OBJECTS: u64 = 20_000_000;
+/// No archive has more: a chain is a partition of one topic.
+const MAX_CHAINS: usize = 10_000;
 /// Versions of keys that have several, as far as they are kept.
 const MAX_LAID: usize = 200_000;
 /// A hint is replaced once a minute, for years: of its versions the newest are looked at.
@@ -60,7 +67,7 @@ const MAX_HINTS: usize = 1_000;
 impl Inventory {
     /// Lists everything. Within a chain keys come in the order checkpoints/, keys/, schemas/, segments/, trees/: so
     /// while the archive grows, whatever a listed checkpoint covers is listed after it, and found.
-    pub(crate) fn list(store: &dyn Store, findings: &mut Findings) -> Inventory {
+    pub(crate) fn list(store: &dyn Store, watch: Option<&dyn Watch>, findings: &mut Findings) -> Inventory {
         let mut inventory = Inventory::default();
         let mut after = String::new();
         let unread = |found: String| Finding::of(Check::Readable, "a whole listing of the archive", found);
@@ -101,6 +108,13 @@ impl Inventory {
                     }
                     inventory.laid.insert(key.clone(), versions[..kept].to_vec());
                 }
+            }
+            if let Some(watch) = watch {
+                watch.listed(inventory.objects);
+            }
+            if inventory.chains.len() > MAX_CHAINS {
+                findings.add(unread(format!("more than {MAX_CHAINS} chains: is this one archive?")));
+                return inventory;
             }
             if !page.more {
                 inventory.is_whole = true;
@@ -214,23 +228,41 @@ pub fn place_of(key: &str) -> Option<(&str, Place)> {
     reserved
 }
 
+/// Pages that [`origins`] asks for, and what is on each.
+const ORIGIN_PAGES: usize = 2 * MAX_CHAINS;
+const ORIGIN_PAGE: usize = 100;
+
 /// The origins of the chains in an archive, without listing all of it: after a chain's first key the listing goes on
-/// behind its last.
+/// behind its last. `Refused` where that does not come to an end, for want of which anything could be missing.
 pub fn origins(store: &dyn Store) -> store::Result<Vec<String>> {
     let mut origins: Vec<String> = Vec::new();
     let mut after = String::new();
-    loop {
-        let page = store.list("", &after, Listing::Newest(1))?;
-        let Some(entry) = page.entries.first() else { return Ok(origins) };
-        after = match place_of(&entry.key) {
-            None | Some((_, Place::Reserved)) => entry.key.clone(),
-            Some((origin, _)) => {
-                origins.push(origin.to_owned());
-                // `0` is the character behind `/`.
-                format!("{origin}0")
+    for _ in 0..ORIGIN_PAGES {
+        let page = store.list("", &after, Listing::Newest(ORIGIN_PAGE))?;
+        let before = after.clone();
+        for entry in page.entries.iter().filter(|entry| entry.key > before) {
+            if entry.key <= after {
+                continue;
             }
-        };
+            after = match place_of(&entry.key) {
+                None | Some((_, Place::Reserved)) => entry.key.clone(),
+                Some((origin, _)) => {
+                    origins.push(origin.to_owned());
+                    // `0` is the character behind `/`.
+                    format!("{origin}0")
+                }
+            };
+        }
+        if !page.more {
+            return Ok(origins);
+        }
+        if after == before || origins.len() > MAX_CHAINS {
+            break;
+        }
     }
+    let what =
+        "the listing does not come to an end: what lies there is no archive, or hides one. See what lists it";
+    Err(store::Error::new(store::Kind::Refused, &after, what))
 }
 
 #[cfg(test)]

@@ -18,6 +18,10 @@ struct Key {
     /// None: its note does not hold, so nobody can say what it may sign.
     vkey: Option<Vkey>,
     has_signed: bool,
+    /// From this size on its signature alone counts no more.
+    revoked_from: Option<u64>,
+    /// The largest size below that which it has signed.
+    counts_to: Option<u64>,
 }
 
 /// Gives a note's bytes: of its versions the oldest for which the function says that it holds, else the newest. Oldest,
@@ -73,7 +77,7 @@ impl KeyRing {
     }
 
     fn push(&mut self, first_size: u64, vkey: Option<Vkey>) {
-        self.keys.push(Key { first_size, vkey, has_signed: false });
+        self.keys.push(Key { first_size, vkey, has_signed: false, revoked_from: None, counts_to: None });
     }
 
     /// The key in force at a size.
@@ -90,7 +94,44 @@ impl KeyRing {
     pub(crate) fn has_signed(&mut self, size: u64) {
         if let Some(key) = self.keys.iter_mut().rev().find(|key| key.first_size <= size) {
             key.has_signed = true;
+            if key.revoked_from.is_none_or(|from| size < from) {
+                key.counts_to = key.counts_to.max(Some(size));
+            }
         }
+    }
+
+    /// These keys are revoked, each from its size on. To be said before anything is found to be signed.
+    pub(crate) fn revoke(&mut self, revoked: &[(Vkey, u64)]) {
+        for key in &mut self.keys {
+            let of_key = revoked.iter().find(|(vkey, _)| key.vkey.as_ref() == Some(vkey));
+            key.revoked_from = of_key.map(|(_, from)| *from);
+        }
+    }
+
+    /// Whom a revoked key made its successor, from its size on, is revoked with it: unless the auditor pinned that key,
+    /// or kept a checkpoint from behind the hand-over. `reach`: the largest size of one that was kept and agrees.
+    pub(crate) fn revoke_successors(&mut self, reach: u64, pinned: &[Vkey]) {
+        let mut handing: Option<u64> = None;
+        for key in &mut self.keys {
+            let is_pinned = key.vkey.as_ref().is_some_and(|vkey| pinned.contains(vkey));
+            let is_handed = handing.is_some_and(|from| key.first_size > from);
+            if is_handed && key.first_size > reach && !is_pinned {
+                key.revoked_from =
+                    Some(key.revoked_from.map_or(key.first_size, |own| own.min(key.first_size)));
+                key.counts_to = None;
+            }
+            handing = key.revoked_from;
+        }
+    }
+
+    /// The size from which on the key in force at a size is revoked.
+    pub(crate) fn revoked_from(&self, size: u64) -> Option<u64> {
+        self.keys.iter().rev().find(|key| key.first_size <= size)?.revoked_from
+    }
+
+    /// The largest size that a key has signed that is not revoked there. Its root binds every link before.
+    pub(crate) fn counts_to(&self) -> u64 {
+        self.keys.iter().filter_map(|key| key.counts_to).max().unwrap_or(0)
     }
 
     /// First size and key of each.

@@ -20,13 +20,32 @@ impl Known {
         Ok(Known { name: name.to_owned(), checkpoint, note: note.to_vec() })
     }
 
+    /// Reads a file of kept checkpoints, one behind the other, as `cat` joins them: each begins behind the signature
+    /// lines of the one before. There is at least one.
+    pub fn parse_all(name: &str, notes: &[u8]) -> Result<Vec<Known>, Malformed> {
+        let (mut known, mut rest) = (Vec::new(), notes);
+        loop {
+            let (note, behind) = rest.split_at(end_of_note(rest));
+            let name = match (known.len(), behind.is_empty()) {
+                (0, true) => name.to_owned(),
+                (nth, _) => format!("{name}#{}", nth + 1),
+            };
+            known.push(Known::parse(&name, note)?);
+            // Between them there may be empty lines.
+            rest = behind.trim_ascii_start();
+            if rest.is_empty() {
+                return Ok(known);
+            }
+        }
+    }
+
     /// The chain that it is about.
     pub fn origin(&self) -> &str {
         &self.checkpoint.origin
     }
 
     /// The note as it was given.
-    pub(crate) fn text(&self) -> String {
+    pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.note).into_owned()
     }
 
@@ -38,6 +57,20 @@ impl Known {
     }
 }
 
+/// How long the first note is: up to the first line that is no signature line, behind one that is.
+fn end_of_note(notes: &[u8]) -> usize {
+    let (mut at, mut is_signed) = (0, false);
+    for line in notes.split_inclusive(|byte| *byte == b'\n') {
+        let is_signature = line.starts_with("\u{2014} ".as_bytes());
+        if is_signed && !is_signature {
+            return at;
+        }
+        is_signed |= is_signature;
+        at += line.len();
+    }
+    at
+}
+
 /// Reads pinned keys: a verifier key a line; empty lines and lines that begin with `#` are passed over.
 pub fn parse_keys(text: &str) -> Result<Vec<Vkey>, Malformed> {
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
@@ -45,16 +78,6 @@ pub fn parse_keys(text: &str) -> Result<Vec<Vkey>, Malformed> {
     match keys.is_empty() {
         true => Err(Malformed::new("verifier key", 0, "there is none: a line `name+id+key` is expected")),
         false => Ok(keys),
-    }
-}
-
-/// The pinned keys as keys of `origin`: those that bear its name, or else all of them under its name, since one seed
-/// signs for every chain of a deployment.
-pub(crate) fn pinned_for(pinned: &[Vkey], origin: &str) -> Vec<Vkey> {
-    let own: Vec<Vkey> = pinned.iter().filter(|vkey| vkey.name() == origin).cloned().collect();
-    match own.is_empty() {
-        true => pinned.iter().map(|vkey| vkey.renamed(origin)).collect(),
-        false => own,
     }
 }
 

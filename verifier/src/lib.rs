@@ -12,25 +12,33 @@ mod archive;
 mod chain;
 mod check;
 mod custody;
+mod evidence;
 mod finding;
+mod glance;
 mod hint;
 mod inventory;
 mod keys;
 mod known;
+mod large;
 mod leaves;
 mod noted;
 mod openings;
 mod options;
 mod outside;
+mod part;
 mod plan;
 mod position;
 mod reading;
 mod report;
+mod revoked;
+mod scope;
 mod segment;
 mod span;
 mod span_choice;
+mod span_end;
 mod span_read;
 mod text;
+mod watch;
 
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
@@ -41,6 +49,7 @@ pub use ahead::Ahead;
 pub use archive::verify;
 pub use check::{Check, Effect};
 pub use custody::Locks;
+pub use evidence::{Choice, Evidence};
 pub use finding::Finding;
 pub use inventory::{origins, place_of};
 pub use known::{Known, parse_keys};
@@ -48,6 +57,9 @@ pub use options::{Options, Promise};
 pub use position::Position;
 pub use reading::Reading;
 pub use report::{
-    ChainReport, CustodyReport, KeyReport, KnownReport, Notice, Report, Trust, Uncovered, Verdict,
+    ChainReport, Compared, CustodyReport, KeyReport, KnownReport, Notice, Report, RevokedReport, Trust,
+    Uncovered, Verdict,
 };
+pub use scope::{Bound, Scope, ScopeReport};
 pub use segment::{SegmentInput, SegmentSummary, check_segment};
+pub use watch::Watch;

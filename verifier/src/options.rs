@@ -1,15 +1,23 @@
 //! What an auditor brings to a check.
 
+use std::sync::Arc;
+
 use schemas::{Micros, Vkey};
 use store::Retention;
 
-use crate::{Check, Known, Reading};
+use crate::{Check, Known, Reading, Scope, Watch};
 
 /// What an archive is checked against.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
+    /// What the auditor calls the archive: its path or URL.
+    pub archive: String,
     /// Keys that the auditor trusts. Empty: those of the archive are taken on trust.
     pub pinned: Vec<Vkey>,
+    /// Keys that were stolen or lost, each with the size from which on what it signed counts by itself no more. The size
+    /// is one of the chain whose name the key bears; on a chain that none of these is named for the key is revoked from
+    /// size 0 on.
+    pub revoked: Vec<(Vkey, u64)>,
     /// Checkpoints that the auditor kept.
     pub known: Vec<Known>,
     /// The auditor's clock.
@@ -18,6 +26,10 @@ pub struct Options {
     pub custody: Option<Promise>,
     /// How the store is read.
     pub reading: Reading,
+    /// How much is walked.
+    pub scope: Scope,
+    /// Who is told how far it has come.
+    pub watch: Option<Arc<dyn Watch>>,
     /// Checks that are switched off, so that a test can see what each is for. Empty in any other use.
     pub off: Vec<Check>,
 }

@@ -7,6 +7,7 @@ use schemas::{Layout, Place, Seq};
 
 use crate::finding::Findings;
 use crate::inventory::{Names, SegmentName};
+use crate::reading::Unread;
 use crate::{Check, Finding, Uncovered};
 
 /// A run of seqs that one segment must hold.
@@ -31,12 +32,12 @@ pub(crate) struct Plan {
 
 impl Plan {
     /// `begins_there` looks into a segment that neither checkpoint nor trees file announce, and says whether it begins
-    /// where its name says. Above the newest checkpoint nothing is planned.
+    /// where its name says, or why that cannot be seen. Above the newest checkpoint nothing is planned.
     pub(crate) fn of(
         names: &Names,
         layout: &Layout,
         findings: &mut Findings,
-        mut begins_there: impl FnMut(SegmentName) -> bool,
+        mut begins_there: impl FnMut(SegmentName) -> Result<bool, Unread>,
     ) -> Plan {
         let newest = names.checkpoints.last().copied().unwrap_or(0);
         let has_trees = |size: u64| names.trees.binary_search(&size).is_ok();
@@ -44,13 +45,22 @@ impl Plan {
         let mut bounds = BTreeSet::from([0, newest]);
         for name in names.segments.iter().filter(|name| (1..newest).contains(&name.first_seq.0)) {
             let start = name.first_seq.0;
-            if has_trees(start) || has_note(start) || begins_there(*name) {
+            if has_trees(start) || has_note(start) {
                 bounds.insert(start);
-            } else {
-                let finding =
-                    Finding::of(Check::SegmentPlace, "no segment: none ends before it", "a segment");
-                findings.add(finding.at(layout.key(&name.place())).seqs(name.first_seq, start + 1));
+                continue;
             }
+            let key = layout.key(&name.place());
+            let finding = match begins_there(*name) {
+                Ok(true) => {
+                    bounds.insert(start);
+                    continue;
+                }
+                Ok(false) => {
+                    Finding::of(Check::SegmentPlace, "no segment: none ends before it", "a segment").at(key)
+                }
+                Err(unread) => unread.finding(&key),
+            };
+            findings.add(finding.seqs(name.first_seq, start + 1));
         }
         for size in names.trees.iter().copied().filter(|size| *size < newest) {
             if bounds.contains(&size) {
@@ -124,8 +134,8 @@ mod tests {
         trees.iter().for_each(|size| put(Place::Trees(*size)));
         notes.iter().for_each(|size| put(Place::Checkpoint(*size)));
         let mut findings = Findings::default();
-        let inventory = Inventory::list(&store, &mut findings);
-        let plan = Plan::of(&inventory.chains["a/0"], &layout, &mut findings, |_| real);
+        let inventory = Inventory::list(&store, None, &mut findings);
+        let plan = Plan::of(&inventory.chains["a/0"], &layout, &mut findings, |_| Ok(real));
         let spans = plan.spans.iter().map(|span| (span.first.0, span.end)).collect();
         let checks = findings.into_sorted(None).0.iter().map(|finding| finding.check).collect();
         (spans, checks, plan)

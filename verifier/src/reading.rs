@@ -1,7 +1,6 @@
 //! Reading objects, each within its bound, and of several versions the one that fits.
 
 use std::collections::BTreeMap;
-use std::ops::ControlFlow;
 
 use schemas::checkpoint::MAX_CHECKPOINT_BYTES;
 use schemas::note::MAX_NOTE_BYTES;
@@ -17,6 +16,8 @@ pub(crate) const MAX_TREES_BYTES: u64 = 256 << 20;
 pub(crate) const MAX_CHECKPOINT: u64 = MAX_CHECKPOINT_BYTES as u64;
 pub(crate) const MAX_KEY_NOTE: u64 = MAX_NOTE_BYTES as u64;
 pub(crate) const MAX_SCHEMA: u64 = 1 << 20;
+/// A segment whose size no list says is taken for this large until it turns out larger.
+pub(crate) const UNKNOWN_SIZE_BYTES: u64 = 16 << 20;
 
 /// Of so many versions of one key the newest half and the oldest half are looked into: what was written first, and what
 /// somebody laid over it to put it right. Whoever lays many between them hides nothing.
@@ -41,7 +42,7 @@ impl Unread {
 
     /// What is larger than its list says may still be no larger than it may be: the list or the answer is wrong, and
     /// that is the store's doing.
-    fn or_not_as_listed(self, key: &str, cap_bytes: u64) -> Unread {
+    pub(crate) fn or_not_as_listed(self, key: &str, cap_bytes: u64) -> Unread {
         match self {
             Unread::TooLarge(max) if cap_bytes < max => {
                 Unread::Failed(format!("{key}: larger than the {cap_bytes} bytes that the list says it has"))
@@ -81,9 +82,6 @@ pub struct Reading {
     pub part_bytes: Option<u64>,
 }
 
-/// Parts of one object that are on their way at once.
-const PARTS_AT_ONCE: usize = 4;
-
 /// The archive as the verifier reads it.
 pub(crate) struct Source<'a> {
     pub(crate) store: &'a dyn Store,
@@ -92,7 +90,7 @@ pub(crate) struct Source<'a> {
     pub(crate) laid: &'a BTreeMap<String, Vec<Entry>>,
 }
 
-impl Source<'_> {
+impl<'a> Source<'a> {
     /// What stands at `key`: of its versions the newest for which `fits` gives something, else the newest, without.
     pub(crate) fn fitting<T>(
         &self,
@@ -101,7 +99,13 @@ impl Source<'_> {
         fits: impl FnMut(&Object) -> Option<T>,
     ) -> Result<(Object, Option<T>), Unread> {
         match self.laid.get(key) {
-            Some(entries) => self.first_fitting(key, &Chosen::of(entries, max_bytes), max_bytes, fits),
+            Some(entries) => first_fitting(
+                key,
+                &Chosen::of(entries, max_bytes),
+                max_bytes,
+                |entry| self.read_listed(entry, max_bytes),
+                fits,
+            ),
             None => self.newest_or_fitting(key, max_bytes, fits),
         }
     }
@@ -114,7 +118,8 @@ impl Source<'_> {
         fits: impl FnMut(&Object) -> Option<T>,
     ) -> Result<(Object, Option<T>), Unread> {
         if let Some(entries) = self.laid.get(key) {
-            return self.first_fitting(key, &Chosen::of(entries, max_bytes).reversed(), max_bytes, fits);
+            let chosen = Chosen::of(entries, max_bytes).reversed();
+            return first_fitting(key, &chosen, max_bytes, |entry| self.read_listed(entry, max_bytes), fits);
         }
         let mut fits = fits;
         let newest = match self.store.get(key, None, None, max_bytes) {
@@ -131,40 +136,33 @@ impl Source<'_> {
             let fit = fits(&newest);
             return Ok((newest, fit));
         }
-        self.first_fitting(key, &Chosen::of(&now, max_bytes).reversed(), max_bytes, fits)
+        let chosen = Chosen::of(&now, max_bytes).reversed();
+        first_fitting(key, &chosen, max_bytes, |entry| self.read_listed(entry, max_bytes), fits)
     }
 
-    fn first_fitting<T>(
+    /// The same as `fitting` with the first so many bytes of each version.
+    pub(crate) fn fitting_beginning<T>(
         &self,
         key: &str,
-        chosen: &Chosen<'_>,
-        max_bytes: u64,
+        bytes: u64,
         mut fits: impl FnMut(&Object) -> Option<T>,
     ) -> Result<(Object, Option<T>), Unread> {
-        let (mut newest, mut unread) = (None, None);
-        if chosen.has_too_large {
-            unread = Some(Unread::TooLarge(max_bytes));
-        }
-        for version in &chosen.versions {
-            match self.read_listed(version, max_bytes) {
-                Ok(object) => {
-                    if let Some(fit) = fits(&object) {
-                        return Ok((object, Some(fit)));
-                    }
-                    newest.get_or_insert(object);
-                }
-                // What is too large is not the one; what failed might be.
-                Err(failed @ Unread::Failed(_)) => unread = Some(failed),
-                Err(too_large) => unread = unread.or(Some(too_large)),
+        let get = |version: Option<&Version>| {
+            let got = self.store.get(key, version, Some(0..bytes), bytes);
+            got.map_err(|error| Unread::of(&error, bytes))
+        };
+        if !self.laid.contains_key(key) {
+            let newest = get(None)?;
+            if let Some(fit) = fits(&newest) {
+                return Ok((newest, Some(fit)));
+            }
+            if newest.version == Version::default() {
+                return Ok((newest, None));
             }
         }
-        match (unread, newest) {
-            _ if chosen.left_out => Err(crowded(key)),
-            // What could not be read might be the one.
-            (Some(unread @ Unread::Failed(_)), _) | (Some(unread), None) => Err(unread),
-            (_, Some(newest)) => Ok((newest, None)),
-            (None, None) => Err(Unread::Failed(format!("{key}: a delete marker, and nothing below"))),
-        }
+        let now = self.entries_now(key)?;
+        let chosen = Chosen::of(&now, u64::MAX);
+        first_fitting(key, &chosen, bytes, |entry| get(Some(&entry.version)), fits)
     }
 
     /// The same where the list shows one version. Something may have been laid over it since.
@@ -202,57 +200,6 @@ impl Source<'_> {
         got.map_err(|error| Unread::of(&error, max_bytes).or_not_as_listed(&entry.key, cap_bytes))
     }
 
-    /// One version of what stands at `key`, in parts if it is large. `size_bytes`: so many a list says it has, 0 if it
-    /// does not say; more are not taken.
-    pub(crate) fn read_large(
-        &self,
-        key: &str,
-        version: Option<&Version>,
-        size_bytes: u64,
-        max_bytes: u64,
-    ) -> Result<Object, Unread> {
-        let cap_bytes = cap(size_bytes, max_bytes)?;
-        let unread = |error: Error| Unread::of(&error, max_bytes).or_not_as_listed(key, cap_bytes);
-        let Some(part) = self.reading.part_bytes.filter(|part| size_bytes > *part) else {
-            return self.store.get(key, version, None, cap_bytes).map_err(unread);
-        };
-        let mut object = self.store.get(key, version, Some(0..part), part).map_err(unread)?;
-        if object.size_bytes > cap_bytes {
-            return Err(Unread::TooLarge(max_bytes).or_not_as_listed(key, cap_bytes));
-        }
-        let rest = usize::try_from(object.size_bytes.div_ceil(part).saturating_sub(1)).unwrap_or(usize::MAX);
-        let version = Some(object.version.clone());
-        let get = |nth: usize| {
-            let from = part * (nth as u64 + 1);
-            let got = self.store.get(key, version.as_ref(), Some(from..from + part), part);
-            got.map_err(unread)
-        };
-        let mut failed = None;
-        Ahead::new(PARTS_AT_ONCE, u64::MAX).in_order(
-            rest,
-            |_| 0,
-            get,
-            |_, got| match got {
-                Ok(next) if next.tag == object.tag && next.size_bytes == object.size_bytes => {
-                    object.bytes.extend_from_slice(&next.bytes);
-                    ControlFlow::Continue(())
-                }
-                Ok(_) => {
-                    failed = Some(Unread::Failed(format!("{key}: it was replaced while it was read")));
-                    ControlFlow::Break(())
-                }
-                Err(unread) => {
-                    failed = Some(unread);
-                    ControlFlow::Break(())
-                }
-            },
-        );
-        match failed {
-            Some(unread) => Err(unread),
-            None => Ok(object),
-        }
-    }
-
     /// The versions of a key to be looked into, newest first: those that were listed or, if that was one, those of now.
     /// With them why it must not be said that none of them fits.
     pub(crate) fn versions_now(&self, key: &str) -> Result<(Vec<Entry>, Option<Unread>), Unread> {
@@ -278,9 +225,43 @@ impl Source<'_> {
     }
 }
 
+/// Of the versions chosen, the first that fits as `read` brings it.
+fn first_fitting<T>(
+    key: &str,
+    chosen: &Chosen<'_>,
+    max_bytes: u64,
+    read: impl Fn(&Entry) -> Result<Object, Unread>,
+    mut fits: impl FnMut(&Object) -> Option<T>,
+) -> Result<(Object, Option<T>), Unread> {
+    let (mut newest, mut unread) = (None, None);
+    if chosen.has_too_large {
+        unread = Some(Unread::TooLarge(max_bytes));
+    }
+    for version in &chosen.versions {
+        match read(version) {
+            Ok(object) => {
+                if let Some(fit) = fits(&object) {
+                    return Ok((object, Some(fit)));
+                }
+                newest.get_or_insert(object);
+            }
+            // What is too large is not the one; what failed might be.
+            Err(failed @ Unread::Failed(_)) => unread = Some(failed),
+            Err(too_large) => unread = unread.or(Some(too_large)),
+        }
+    }
+    match (unread, newest) {
+        _ if chosen.left_out => Err(crowded(key)),
+        // What could not be read might be the one.
+        (Some(unread @ Unread::Failed(_)), _) | (Some(unread), None) => Err(unread),
+        (_, Some(newest)) => Ok((newest, None)),
+        (None, None) => Err(Unread::Failed(format!("{key}: a delete marker, and nothing below"))),
+    }
+}
+
 /// How many bytes are taken of an object of which a list says `listed_bytes`: memory is shared out by what lists say. 0:
 /// it does not say.
-fn cap(listed_bytes: u64, max_bytes: u64) -> Result<u64, Unread> {
+pub(crate) fn cap(listed_bytes: u64, max_bytes: u64) -> Result<u64, Unread> {
     match listed_bytes {
         0 => Ok(max_bytes),
         listed if listed > max_bytes => Err(Unread::TooLarge(max_bytes)),

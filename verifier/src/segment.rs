@@ -11,7 +11,8 @@ use crate::finding::Findings;
 use crate::leaves::{WrongHash, compare_full, compare_partial, follow_trees, leaf};
 use crate::openings::{Opening, opened_in};
 use crate::position::walk_apart;
-use crate::{Check, Finding, Position};
+use crate::scope::is_in;
+use crate::{Bound, Check, Finding, Position};
 
 /// What is known of a segment before it is read.
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +35,9 @@ pub struct SegmentInput<'a> {
     pub signed_root: Option<Hash>,
     /// Sizes at which the root is wanted, ascending.
     pub roots_at: &'a [u64],
+    /// From and to which event is wanted, both included; None: without an end. All the segment is checked; what is wanted
+    /// of it is counted.
+    pub bounds: (Option<Bound>, Option<Bound>),
     /// Whether to look for openings of chains.
     pub wants_openings: bool,
     /// Checks that are switched off.
@@ -49,6 +53,8 @@ pub struct SegmentSummary {
     pub schema_hash: Hash,
     /// Events that were read.
     pub events: u64,
+    /// Of these, events within the bounds that were given.
+    pub in_range: u64,
     /// When the first of them was sealed.
     pub first_sealed_at: Micros,
     /// When the last of them was sealed.
@@ -223,6 +229,7 @@ impl Following<'_, '_> {
             self.summary.openings.extend(opened.map(opening));
         }
         self.summary.events += 1;
+        self.summary.in_range += u64::from(is_in(self.input.bounds, seq, sealed.sealed_at));
         self.summary.last_sealed_at = sealed.sealed_at;
     }
 

@@ -1,6 +1,7 @@
 //! One span of a chain: its checkpoint, its trees file and its segment, and where the chain stands after it.
 
 use schemas::{Checkpoint, Micros, Place, SegmentHeader, Seq, Trees};
+use store::Version;
 
 use crate::chain::ChainCheck;
 use crate::leaves::follow_trees;
@@ -22,6 +23,14 @@ impl ChainCheck<'_> {
         reader.is_done_before(nth);
         let span = reader.span(nth);
         let seqs = (span.first, span.end);
+        if let Some(watch) = &self.options.watch {
+            watch.walked(span.end - span.first.0);
+        }
+        if std::mem::take(&mut self.is_apart) {
+            self.position.clone_from(&read.start);
+            self.check_header_before(reader, nth);
+        }
+        self.last_begins = None;
         let note = self.take_note(read.note.clone(), span.end, seqs);
         let trees_key = self.layout.key(&Place::Trees(span.end));
         if let Some(kept) = &read.trees.kept {
@@ -34,10 +43,7 @@ impl ChainCheck<'_> {
             self.go_on_without(span, trees, note);
             return;
         };
-        for other in &read.keys[1..] {
-            let finding = Finding::of(Check::SegmentDouble, format!("{key} alone"), "a second segment");
-            self.findings.add(finding.at(other).seqs(span.first, span.end));
-        }
+        self.report_doubles(span, &read.keys);
         if let Some(trees) = trees
             && self.layout.root().to_owned() + &trees.segment_key != *key
         {
@@ -60,6 +66,29 @@ impl ChainCheck<'_> {
         }
     }
 
+    /// The header before a walk, which nobody walked to: it must end with the hash that is proven to be the last.
+    fn check_header_before(&mut self, reader: &SpanReader<'_>, nth: usize) {
+        let proven = self.position.as_ref().and_then(|position| position.last_hash);
+        if let (Some(said), Some(proven)) = (self.last_hash_said, proven)
+            && said != proven
+            && let Some(before) = nth.checked_sub(1).map(|before| reader.span(before))
+            && let Some(key) = reader.keys_of(before).first()
+        {
+            let say = |hash| format!("last_hash {hash}");
+            let finding = Finding::of(Check::SegmentHeader, say(proven), say(said)).at(key);
+            self.findings.add(finding.seqs(before.first, before.end));
+        }
+    }
+
+    /// Segments beside the first of a span.
+    pub(crate) fn report_doubles(&mut self, span: &Span, keys: &[String]) {
+        let Some((key, others)) = keys.split_first() else { return };
+        for other in others {
+            let finding = Finding::of(Check::SegmentDouble, format!("{key} alone"), "a second segment");
+            self.findings.add(finding.at(other).seqs(span.first, span.end));
+        }
+    }
+
     /// There is no segment. Old ones may be gone, if their trees bear out the signed root leaf by leaf.
     fn go_on_without(&mut self, span: &Span, trees: Option<&Trees>, note: Option<Signed>) {
         self.last_sealed_at = None;
@@ -76,6 +105,11 @@ impl ChainCheck<'_> {
                 return;
             }
         }
+        self.report_missing_segment(span, trees);
+        self.position = stand_in(trees, note.as_ref());
+    }
+
+    pub(crate) fn report_missing_segment(&mut self, span: &Span, trees: Option<&Trees>) {
         let key = match trees {
             Some(trees) => self.layout.root().to_owned() + &trees.segment_key,
             None => format!("{}date=*/{:020}.avro", self.layout.segments(), span.first.0),
@@ -83,7 +117,6 @@ impl ChainCheck<'_> {
         let expected = format!("the segment of seqs {} to {}", span.first, span.end - 1);
         let finding = Finding::of(Check::SegmentMissing, expected, "nothing");
         self.findings.add(finding.at(key).seqs(span.first, span.end));
-        self.position = stand_in(trees, note.as_ref());
     }
 
     /// Holds what a segment gives against the signed checkpoint and against the segment before.
@@ -97,16 +130,17 @@ impl ChainCheck<'_> {
     ) {
         let SegmentRead { kept, size_bytes, summary, .. } = segment;
         let in_it = |finding: Finding| finding.at(key).of_version(&kept.version);
-        let about = |finding: Finding| in_it(finding).seqs(span.first, span.end);
         self.custody.take(key, &kept, (span.first, span.end), &mut self.findings);
         self.segment_bytes += size_bytes;
         self.segments += 1;
         self.events += summary.events;
+        self.in_range += summary.in_range;
         if summary.events > 0 {
             self.first_read = self.first_read.or(Some(span.first));
             let first = self.sealed.map_or(summary.first_sealed_at, |(first, _)| first);
             self.sealed = Some((first, summary.last_sealed_at));
             self.schemas_used.entry(summary.schema_hash).or_insert((span.first, span.end));
+            self.last_begins = Some(summary.first_sealed_at);
         }
         if let Some(last) =
             self.last_sealed_at.filter(|last| summary.events > 0 && summary.first_sealed_at <= *last)
@@ -123,23 +157,8 @@ impl ChainCheck<'_> {
             let finding = Finding::of(Check::SealedAhead, expected, found);
             self.findings.add(in_it(finding).seqs(Seq(span.end - 1), span.end));
         }
-        let own = summary.header.as_ref().and_then(|header| self.own_checkpoint(span, in_it, header));
-        if let (Some((noted, note)), Some((own, own_note))) = (&note, &own)
-            && noted.root != own.root
-        {
-            let say = |root| format!("root {root} at size {}", span.end);
-            let finding = Finding::of(Check::SplitView, say(noted.root), say(own.root));
-            self.findings.add(about(finding).proved_by([note.clone(), own_note.clone()]));
-        }
-        if let (Some((noted, note)), Some((own, own_note))) = (&note, &own)
-            && noted.root == own.root
-            && note != own_note
-        {
-            let expected = format!("the bytes of the checkpoint of size {}", span.end);
-            let finding = Finding::of(Check::SegmentHeader, expected, "another signature of the same");
-            self.findings.add(about(finding));
-        }
-        let signed = note.or(own);
+        self.last_hash_said = summary.header.as_ref().map(|header| header.last_hash);
+        let signed = self.join_checkpoints(span, (key, &kept.version), summary.header.as_ref(), note);
         self.findings.append(summary.findings);
         let room = MAX_OPENINGS.saturating_sub(self.openings.len());
         self.openings.extend(summary.openings.into_iter().take(room));
@@ -165,17 +184,46 @@ impl ChainCheck<'_> {
         }
     }
 
+    /// The checkpoint at a span's end: the note that stands there, or else the one in the segment's header. They must
+    /// be the same.
+    pub(crate) fn join_checkpoints(
+        &mut self,
+        span: &Span,
+        (key, version): (&str, &Version),
+        header: Option<&SegmentHeader>,
+        note: Option<Signed>,
+    ) -> Option<Signed> {
+        let about = |finding: Finding| finding.at(key).of_version(version).seqs(span.first, span.end);
+        let own = header.and_then(|header| self.own_checkpoint(span, about, header));
+        if let (Some((noted, note)), Some((own, own_note))) = (&note, &own)
+            && noted.root != own.root
+        {
+            let say = |root| format!("root {root} at size {}", span.end);
+            let finding = Finding::of(Check::SplitView, say(noted.root), say(own.root));
+            self.findings.add(about(finding).proved_by([note.clone(), own_note.clone()]));
+        }
+        if let (Some((noted, note)), Some((own, own_note))) = (&note, &own)
+            && noted.root == own.root
+            && note != own_note
+        {
+            let expected = format!("the bytes of the checkpoint of size {}", span.end);
+            let finding = Finding::of(Check::SegmentHeader, expected, "another signature of the same");
+            self.findings.add(about(finding));
+        }
+        note.or(own)
+    }
+
     /// The checkpoint in a segment's header.
     fn own_checkpoint(
         &mut self,
         span: &Span,
-        in_it: impl Fn(Finding) -> Finding,
+        about: impl Fn(Finding) -> Finding,
         header: &SegmentHeader,
     ) -> Option<Signed> {
         let vkey = self.ring.at(span.end)?;
         let found = match Checkpoint::open(header.checkpoint.as_bytes(), vkey) {
             Ok(checkpoint) if checkpoint.size == span.end => {
-                self.accept(&checkpoint);
+                self.accept(&checkpoint, &header.checkpoint);
                 return Some((checkpoint, header.checkpoint.clone()));
             }
             Ok(other) => format!("a checkpoint of size {}", other.size),
@@ -183,7 +231,7 @@ impl ChainCheck<'_> {
         };
         let expected = format!("a checkpoint of size {} signed by {vkey} alone", span.end);
         let finding = Finding::of(Check::SegmentHeader, expected, found);
-        self.findings.add(in_it(finding).seqs(span.first, span.end));
+        self.findings.add(about(finding));
         None
     }
 }

@@ -8,8 +8,9 @@ use store::Entry;
 use crate::Position;
 use crate::noted::NoteRead;
 use crate::plan::Span;
-use crate::reading::{MAX_TREES_BYTES, Unread, kept};
-use crate::span_read::{SegmentRead, SpanReader, TreesRead, is_of};
+use crate::reading::{Unread, kept};
+use crate::span_end::{TreesRead, is_of, max_trees_bytes};
+use crate::span_read::{SegmentRead, SpanReader};
 
 /// The versions of a trees file that give the signed root. They are large: of each only the digest that it has of the
 /// segment is kept, and it is read once more where that is wanted.
@@ -31,7 +32,7 @@ impl AllTrees {
 
 impl SpanReader<'_> {
     /// Of several versions of segment and trees file those that fit the signed root and each other: nobody has signed
-    /// the digest in a trees file, so a version laid over it can be right in all but that.
+    /// the digest in a trees file, nor the key that it names, so a version laid over it can be right in all but those.
     pub(crate) fn choose(
         &self,
         span: &Span,
@@ -78,9 +79,11 @@ impl SpanReader<'_> {
                 };
                 let read = self.check(span, key, &object, note, &trees, start.clone());
                 let end = read.summary.end.as_ref().map(Position::root);
+                let named =
+                    trees.trees.as_ref().map(|trees| self.layout.root().to_owned() + &trees.segment_key);
                 let fits = (
                     end.is_some() && (root.is_none() || end == root),
-                    read.summary.findings.worst().is_none(),
+                    read.summary.findings.worst().is_none() && named.is_none_or(|named| named == key),
                 );
                 if best.as_ref().is_none_or(|(better, ..)| fits > *better) {
                     best = Some((fits, trees.clone(), read));
@@ -153,7 +156,7 @@ impl SpanReader<'_> {
 
     /// One version of the trees file; None if it is not about this span or does not give the signed root.
     fn trees_as(&self, span: &Span, entry: &Entry, root: Option<Hash>) -> Result<Option<TreesRead>, Unread> {
-        let object = self.source.read_listed(entry, MAX_TREES_BYTES)?;
+        let object = self.source.read_listed(entry, max_trees_bytes(span))?;
         let Some(trees) = Trees::parse(&object.bytes).ok().filter(|trees| is_of(span, trees)) else {
             return Ok(None);
         };

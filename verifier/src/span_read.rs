@@ -5,19 +5,23 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 
-use schemas::{Hash, Layout, Place, Seq, Trees};
+use schemas::{Layout, Place};
 use store::custody::Kept;
 use store::{Object, Version};
 
 use crate::chain::ChainCheck;
+use crate::glance::{Glance, MAX_HEADER_BYTES};
 use crate::inventory::Names;
 use crate::keys::KeyRing;
-use crate::noted::{NoteRead, read_note};
+use crate::large::Large;
+use crate::noted::NoteRead;
 use crate::openings::records_openings;
 use crate::plan::Span;
-use crate::reading::{MAX_SEGMENT_BYTES, MAX_TREES_BYTES, Source, Unread, kept};
+use crate::reading::{MAX_SEGMENT_BYTES, Source, UNKNOWN_SIZE_BYTES, Unread, kept};
+use crate::scope::Looks;
 use crate::segment::{SegmentInput, SegmentSummary, check_segment};
-use crate::{Check, Finding, Options, Position};
+use crate::span_end::{End, TreesRead, max_trees_bytes};
+use crate::{Options, Position};
 
 /// Reads the spans of a chain. Shared by threads.
 pub(crate) struct SpanReader<'a> {
@@ -26,30 +30,27 @@ pub(crate) struct SpanReader<'a> {
     pub(crate) layout: Layout,
     names: &'a Names,
     options: &'a Options,
-    ring: KeyRing,
-    spans: &'a [Span],
+    pub(crate) ring: KeyRing,
+    pub(crate) spans: &'a [Span],
+    looks: &'a Looks,
     genesis: Option<Position>,
     roots_at: Vec<u64>,
     /// Of the spans on the way: whoever needs one first reads it.
-    ends: Mutex<BTreeMap<usize, Arc<OnceLock<End>>>>,
+    pub(crate) ends: Mutex<BTreeMap<usize, Arc<OnceLock<End>>>>,
 }
 
-/// What is known of the end of a span: its checkpoint and its trees file.
-struct End {
-    note: NoteRead,
-    trees: Arc<TreesRead>,
-}
-
-/// What reading a trees file gives.
-#[derive(Debug, Default)]
-pub(crate) struct TreesRead {
-    pub(crate) kept: Option<Kept>,
-    pub(crate) findings: Vec<Finding>,
-    pub(crate) trees: Option<Trees>,
+/// What was looked at of a span.
+pub(crate) enum Looked {
+    /// All of it.
+    Walked(Box<SpanRead>),
+    /// Less.
+    Glanced(Box<Glance>),
 }
 
 /// A span that was read.
 pub(crate) struct SpanRead {
+    /// Where the chain stands before it, if what ends there proves it.
+    pub(crate) start: Option<Position>,
     pub(crate) note: NoteRead,
     pub(crate) trees: Arc<TreesRead>,
     /// The keys of all segments with that first seq: the one to be read first.
@@ -67,13 +68,11 @@ pub(crate) struct SegmentRead {
     pub(crate) summary: SegmentSummary,
 }
 
-/// A segment whose size no list says is taken for this large.
-const UNKNOWN_SIZE_BYTES: u64 = 16 << 20;
-/// What a trees file holds for an event, with the tiles above.
-const TREES_BYTES_EACH: u64 = 33;
+/// What of a segment is read first for its header. Few are longer.
+pub(crate) const HEADER_BYTES: u64 = 64 << 10;
 
 impl<'a> SpanReader<'a> {
-    pub(crate) fn new(check: &ChainCheck<'a>, spans: &'a [Span]) -> SpanReader<'a> {
+    pub(crate) fn new(check: &ChainCheck<'a>, spans: &'a [Span], looks: &'a Looks) -> SpanReader<'a> {
         SpanReader {
             source: check.source,
             origin: check.origin,
@@ -82,6 +81,7 @@ impl<'a> SpanReader<'a> {
             options: check.options,
             ring: check.ring.clone(),
             spans,
+            looks,
             genesis: check.position.clone(),
             roots_at: check.roots.keys().copied().collect(),
             ends: Mutex::default(),
@@ -92,11 +92,14 @@ impl<'a> SpanReader<'a> {
         &self.spans[nth]
     }
 
-    /// About so many bytes a span holds while it is read and checked.
+    /// About so many bytes a span holds while it is looked at.
     pub(crate) fn bytes(&self, nth: usize) -> u64 {
-        let span = &self.spans[nth];
-        let trees_bytes = TREES_BYTES_EACH.saturating_mul(span.end.saturating_sub(span.first.0));
-        self.segment_bytes(span).saturating_add(trees_bytes.min(MAX_TREES_BYTES))
+        let (span, look) = (&self.spans[nth], self.looks.of(nth));
+        if !look.is_walked {
+            let header_bytes = if look.header { MAX_HEADER_BYTES } else { 0 };
+            return header_bytes + if look.trees { max_trees_bytes(span) } else { 0 };
+        }
+        self.segment_bytes(span).saturating_add(max_trees_bytes(span))
     }
 
     fn segment_bytes(&self, span: &Span) -> u64 {
@@ -107,13 +110,19 @@ impl<'a> SpanReader<'a> {
         sizes.max().unwrap_or(0)
     }
 
+    /// Looks at a span as is wanted.
+    pub(crate) fn look(&self, nth: usize) -> Looked {
+        let look = self.looks.of(nth);
+        match look.is_walked {
+            true => Looked::Walked(Box::new(self.read(nth))),
+            false => Looked::Glanced(Box::new(self.glance(nth, look))),
+        }
+    }
+
     /// Reads a span and checks its segment.
-    pub(crate) fn read(&self, nth: usize) -> SpanRead {
+    fn read(&self, nth: usize) -> SpanRead {
         let span = &self.spans[nth];
-        let mut keys: Vec<String> = self.names.segments[span.segments.clone()]
-            .iter()
-            .map(|name| self.layout.key(&name.place()))
-            .collect();
+        let mut keys = self.keys_of(span);
         let only = if let [only] = keys.as_slice() { Some(only.clone()) } else { None };
         // From afar everything is asked for at once, if it is known already what.
         let is_early = self.source.reading.is_remote;
@@ -130,7 +139,7 @@ impl<'a> SpanReader<'a> {
             keys.swap(0, chosen);
         }
         let Some(key) = keys.first() else {
-            return SpanRead { note, trees, keys, segment: None };
+            return SpanRead { start, note, trees, keys, segment: None };
         };
         let trees_key = self.layout.key(&Place::Trees(span.end));
         let has_versions = |key: &str| self.source.versions(key).is_some();
@@ -139,12 +148,15 @@ impl<'a> SpanReader<'a> {
             let segment = read.map(|object| self.check(span, key, &object, &note, &trees, start.clone()));
             match self.is_laid_over(&segment, key, &trees_key) {
                 Ok(true) => {}
-                Ok(false) => return SpanRead { note, trees, keys, segment: Some(segment) },
-                Err(unread) => return SpanRead { note, trees, keys, segment: Some(Err(unread)) },
+                Ok(false) => return SpanRead { start, note, trees, keys, segment: Some(segment) },
+                Err(unread) => return SpanRead { start, note, trees, keys, segment: Some(Err(unread)) },
             }
+        } else {
+            // Of what is larger than it was set aside for, one at a time is held, and now others are read.
+            drop(early);
         }
-        let (trees, segment) = self.choose(span, key, &note, trees, start);
-        SpanRead { note, trees, keys, segment: Some(segment) }
+        let (trees, segment) = self.choose(span, key, &note, trees, start.clone());
+        SpanRead { start, note, trees, keys, segment: Some(segment) }
     }
 
     /// Whether, since the list was read, another version may have been laid over a segment or its trees file: asked if
@@ -197,80 +209,14 @@ impl<'a> SpanReader<'a> {
         Position::proven(end.trees.trees.as_ref()?, end.note.signed.as_ref()?.0.root)
     }
 
-    fn end(&self, nth: usize) -> Arc<OnceLock<End>> {
-        let mut ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
-        let end = ends.entry(nth).or_default().clone();
-        drop(ends);
-        end.get_or_init(|| self.read_end(&self.spans[nth]));
-        end
-    }
-
-    fn read_end(&self, span: &Span) -> End {
-        let has_versions = self.source.versions(&self.layout.key(&Place::Trees(span.end))).is_some();
-        if has_versions || !self.source.reading.is_remote {
-            let note = self.read_note(span);
-            let root = note.signed.as_ref().map(|(signed, _)| signed.root);
-            let trees = self.read_trees(span, root);
-            return End { note, trees: Arc::new(trees) };
-        }
-        thread::scope(|scope| {
-            let note = scope.spawn(|| self.read_note(span));
-            let trees = Arc::new(self.read_trees(span, None));
-            End { note: note.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), trees }
-        })
-    }
-
-    fn read_note(&self, span: &Span) -> NoteRead {
-        if span.has_note {
-            return read_note(self.source, &self.layout, &self.ring, span.end);
-        }
-        let expected = format!("the checkpoint of size {}", span.end);
-        let key = self.layout.key(&Place::Checkpoint(span.end));
-        let finding = Finding::of(Check::CheckpointMissing, expected, "nothing").at(key);
-        NoteRead { findings: vec![finding], ..NoteRead::default() }
-    }
-
-    /// Of several versions the one that gives `root` is taken.
-    fn read_trees(&self, span: &Span, root: Option<Hash>) -> TreesRead {
-        let key = self.layout.key(&Place::Trees(span.end));
-        let of = |finding: Finding| vec![finding.at(key.as_str()).seqs(span.first, span.end)];
-        if !span.has_trees {
-            let findings = of(Finding::of(Check::TreesMissing, "a trees file", "nothing"));
-            return TreesRead { findings, ..TreesRead::default() };
-        }
-        let has_versions = self.source.versions(&key).is_some();
-        let fits = |object: &Object| {
-            let trees = Trees::parse(&object.bytes).ok().filter(|trees| is_of(span, trees))?;
-            let is_proven = root.is_none_or(|root| Position::proven(&trees, root).is_some());
-            (is_proven || !has_versions).then_some(trees)
-        };
-        let (object, trees) = match self.source.fitting(&key, MAX_TREES_BYTES, fits) {
-            Ok(read) => read,
-            Err(unread) => return TreesRead { findings: of(unread.finding(&key)), ..TreesRead::default() },
-        };
-        let kept = Some(kept(&object));
-        if trees.is_some() {
-            return TreesRead { kept, findings: Vec::new(), trees };
-        }
-        let finding = match Trees::parse(&object.bytes) {
-            Ok(trees) if is_of(span, &trees) => {
-                return TreesRead { kept, findings: Vec::new(), trees: Some(trees) };
-            }
-            Ok(trees) => {
-                let say = |first: Seq, end: u64| format!("seqs {first} to {}", end.saturating_sub(1));
-                let expected = say(span.first, span.end);
-                Finding::of(Check::TreesPlace, expected, say(trees.first_seq, trees.size))
-            }
-            Err(malformed) => {
-                let expected = "a trees file in its only spelling";
-                Finding::of(Check::TreesForm, expected, malformed.to_string())
-            }
-        };
-        TreesRead { kept, findings: of(finding.of_version(&object.version)), trees: None }
+    /// The keys of all segments with the span's first seq, as names have them.
+    pub(crate) fn keys_of(&self, span: &Span) -> Vec<String> {
+        let names = &self.names.segments[span.segments.clone()];
+        names.iter().map(|name| self.layout.key(&name.place())).collect()
     }
 
     /// The segment of which the list shows one version.
-    fn read_only(&self, span: &Span, key: &str) -> Result<Object, Unread> {
+    fn read_only(&self, span: &Span, key: &str) -> Result<Large<'a>, Unread> {
         let mut names = self.names.segments[span.segments.clone()].iter();
         let name = names.find(|name| self.layout.key(&name.place()) == key);
         self.read_segment(key, None, name.map_or(0, |name| name.size_bytes))
@@ -281,7 +227,7 @@ impl<'a> SpanReader<'a> {
         key: &str,
         version: Option<&Version>,
         listed_bytes: u64,
-    ) -> Result<Object, Unread> {
+    ) -> Result<Large<'a>, Unread> {
         self.source.read_large(key, version, listed_bytes, MAX_SEGMENT_BYTES)
     }
 
@@ -306,6 +252,7 @@ impl<'a> SpanReader<'a> {
             trees: trees.trees.as_ref(),
             signed_root: note.signed.as_ref().map(|(checkpoint, _)| checkpoint.root),
             roots_at: &self.roots_at[first_root..end_root],
+            bounds: self.options.scope.bounds(),
             wants_openings: records_openings(self.origin),
             off: &self.options.off,
         });
@@ -315,9 +262,4 @@ impl<'a> SpanReader<'a> {
         summary.findings.of_versions(&versions);
         SegmentRead { kept: kept(object), size_bytes: object.size_bytes, start, summary }
     }
-}
-
-/// Whether a trees file is about this span.
-pub(crate) fn is_of(span: &Span, trees: &Trees) -> bool {
-    (trees.first_seq, trees.size) == (span.first, span.end)
 }

@@ -1,6 +1,9 @@
 //! Builds whole archives in memory, for suites that damage them and look at what is found. The bytes are those that
 //! the pipeline writes; only the events are made up.
 
+#[macro_use]
+pub mod rows;
+
 use std::collections::BTreeMap;
 
 use schemas::event::EVENT_SCHEMA;
@@ -71,6 +74,11 @@ impl ChainBuilder {
 
     /// One more segment with these events.
     pub fn seal(&mut self, events: impl IntoIterator<Item = Vec<u8>>) -> &mut ChainBuilder {
+        let records = self.records_for(events);
+        self.seal_records(records)
+    }
+
+    fn records_for(&mut self, events: impl IntoIterator<Item = Vec<u8>>) -> Vec<Record> {
         let schema_hash = Hash::of(&[&self.schema]);
         let (mut walk, mut records) = (self.walk.clone(), Vec::new());
         for event in events {
@@ -78,11 +86,28 @@ impl ChainBuilder {
             records.push(Record { link, hash, event });
             self.clock.0 += 1_000_000;
         }
-        self.seal_records(records)
+        records
     }
 
     /// One more segment with these records as they are, whether they follow or not: what who holds the key can do.
     pub fn seal_records(&mut self, records: Vec<Record>) -> &mut ChainBuilder {
+        let first = self.take(records);
+        self.cut(first, self.sign())
+    }
+
+    /// One more segment with these events, under a signature of another root than that of its links.
+    pub fn seal_under_root(
+        &mut self,
+        events: impl IntoIterator<Item = Vec<u8>>,
+        root: Hash,
+    ) -> &mut ChainBuilder {
+        let records = self.records_for(events);
+        let first = self.take(records);
+        self.cut(first, self.sign_as(self.walk.tree().size(), root))
+    }
+
+    /// The index of the first of them.
+    fn take(&mut self, records: Vec<Record>) -> usize {
         let (first, mut tree) = (self.records.len(), self.walk.tree().clone());
         for record in records {
             tree.push(record.hash);
@@ -90,7 +115,7 @@ impl ChainBuilder {
             self.walk = Walk::resume(tree.clone(), record.hash, record.link.sealed_at);
             self.records.push(record);
         }
-        self.cut(first)
+        first
     }
 
     /// The record of `event` behind the last one, not sealed yet. `change` may spoil its link; its hash fits the link.
@@ -101,8 +126,8 @@ impl ChainBuilder {
         Record { hash: link.hash(), link, event }
     }
 
-    fn cut(&mut self, first: usize) -> &mut ChainBuilder {
-        let (size, note) = (self.walk.tree().size(), self.sign());
+    fn cut(&mut self, first: usize, note: String) -> &mut ChainBuilder {
+        let size = self.walk.tree().size();
         let records = &self.records[first..];
         let segment = segment_of(&self.origin, &self.schema, records, &note);
         let place = Place::segment(records[0].link.sealed_at, records[0].link.seq);

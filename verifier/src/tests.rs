@@ -1,14 +1,35 @@
-//! What the verifier must catch: a real archive, the damage, the finding. The number in each comment is the row of the
-//! list of damages.
+//! What the verifier must catch: a real archive, the damage, the finding. The numbers are those of the list of damages.
+//!
+//! Each row is a function `row_NN_…` of `testing::rows`, and a test of that name, three times: in `rows` here, in memory
+//! and in a folder; in `tests/tampered.rs`, by the command on a folder; in `tests/tampered/bucket.rs`, by the command on
+//! real servers with Object Lock, where it needs versions or locks. `rows` also shows what each check is for.
+//!
+//! | rows | what | where, beside `rows` |
+//! |---|---|---|
+//! | 1 | bits, runs, cuts and exchanges at random | `mutations` |
+//! | 2 to 7, 33 | data: segments, trees files, schemas | `data` |
+//! | 8, 9, 11 to 15, 22 | history: cut, rewritten, forked | `history`, `versions` |
+//! | 10 | versions of `checkpoint` | `versions`, tests/s3_reading.rs |
+//! | 5 in the exported view, 16 to 18 | proofs and views | the crate `tlog` |
+//! | 19, 21 | notes and keys | `keys` |
+//! | 20, 29 | witnesses, protected fields | to come |
+//! | 23 to 26 | custody | `versions`, at random `heaps`, tests/s3_reading.rs, tests/s3_road/tampered.rs |
+//! | 27 | what cannot be read | `withheld`, `reading`, tests/tampered/unread.rs |
+//! | 28 | the verifier fails | tests/tampered.rs |
+//! | 30 to 32, 34 | a chain's life | `lifecycle` |
 
-mod custody;
+mod bounded;
 mod data;
-mod flips;
+mod heaps;
 mod history;
 mod keys;
 mod lifecycle;
+mod mutations;
+mod quick;
+mod ranged;
 mod reading;
-mod spellings;
+mod report;
+mod rows;
 mod versions;
 mod withheld;
 
@@ -18,31 +39,20 @@ use runtime::SystemClock;
 use schemas::Micros;
 use store::memory::Memory;
 
-use crate::testing::{ChainBuilder, Objects, events, opening, store_objects};
+use crate::testing::rows::{CHAIN_0, CHAIN_1, both, chain_0_from, chain_1_from};
+use crate::testing::{ChainBuilder, Objects, store_objects};
 use crate::{Check, Known, Options, Report, Verdict, verify};
 
-const CHAIN_0: &str = "acme.example/audit/0";
-const CHAIN_1: &str = "acme.example/audit/1";
+const BEGAN: Micros = Micros(1_795_253_400_000_000);
 
-/// Chain 0 in three segments of 300, 5 and 260 events, the last of another day; it records the opening of chain 1.
+/// The chain of the rows, sealed on the day of the other suites.
 fn chain_0() -> ChainBuilder {
-    let mut chain = ChainBuilder::begin(CHAIN_0, 7);
-    chain.seal(events(0..299).chain([opening(CHAIN_1)])).seal(events(300..305));
-    chain.clock.0 += 86_400_000_000;
-    chain.seal(events(305..565));
-    chain
+    chain_0_from(BEGAN)
 }
 
-/// Chain 1, of the same key, in two segments of 10 events.
+/// The chain beside it.
 fn chain_1() -> ChainBuilder {
-    let mut chain = ChainBuilder::begin(CHAIN_1, 7);
-    chain.seal(events(1_000..1_010)).seal(events(1_010..1_020));
-    chain
-}
-
-/// Both chains as one archive.
-fn both(zero: &ChainBuilder, one: &ChainBuilder) -> Objects {
-    zero.objects.iter().chain(&one.objects).map(|(key, bytes)| (key.clone(), bytes.clone())).collect()
+    chain_1_from(BEGAN)
 }
 
 /// A clock a year behind the last event.

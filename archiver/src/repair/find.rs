@@ -1,6 +1,6 @@
 //! What hides what, in one chain's archive.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use runtime::Failure;
 use schemas::note::MAX_NOTE_BYTES;
@@ -72,7 +72,8 @@ impl Finding<'_> {
     }
 
     fn look_at(&mut self, troubled: Vec<Troubled>) -> Result<(), Failure> {
-        let mut cuts = BTreeSet::new();
+        // By its size each cut, with the keys that led to it.
+        let mut cuts: BTreeMap<u64, Vec<&[Entry]>> = BTreeMap::new();
         for Troubled { place, versions } in &troubled {
             match place {
                 Place::Key(first_size) => {
@@ -87,8 +88,9 @@ impl Finding<'_> {
                     self.one(versions, MAX_NOTE_BYTES as u64, is_it)?;
                 }
                 Place::Checkpoint(size) => {
-                    let signed =
-                        self.signed.notes.checkpoint_at(self.signed.store, &self.signed.origin, *size)?;
+                    let Signed { store, origin, notes, .. } = &self.signed;
+                    let signed = notes.checkpoint_at(*store, origin, *size);
+                    let Some(signed) = self.known_of(versions, signed)? else { continue };
                     let notes = self.signed.notes.clone();
                     let is_it =
                         |object: &Object| signed.is_some() && notes.open(*size, &object.bytes).ok() == signed;
@@ -97,18 +99,31 @@ impl Finding<'_> {
                 Place::Schema(hash) => {
                     self.one(versions, MAX_SCHEMA_BYTES, |object| Hash::of(&[&object.bytes]) == *hash)?;
                 }
-                Place::Trees(size) => drop(cuts.insert(*size)),
-                Place::Segment { first_seq, .. } => match self.signed.after(first_seq.0)? {
-                    Some(size) => drop(cuts.insert(size)),
-                    None => self.lose(versions, "no Checkpoint that covers it is signed"),
-                },
+                Place::Trees(size) => cuts.entry(*size).or_default().push(versions),
+                Place::Segment { first_seq, .. } => {
+                    let after = self.signed.after(first_seq.0);
+                    let Some(after) = self.known_of(versions, after)? else { continue };
+                    match (after.size, after.unknown.first()) {
+                        (Some(size), _) => cuts.entry(size).or_default().push(versions),
+                        (None, Some((_, why))) => self.lose(versions, &why.to_string()),
+                        (None, None) => self.lose(versions, "no Checkpoint that covers it is signed"),
+                    }
+                }
                 Place::Hint | Place::Reserved => {}
             }
         }
         // A segment and its trees vouch for each other, so they are looked at together.
         let mut found = BTreeSet::new();
-        for size in cuts {
-            let Some(cut) = Cut::find(&self.signed, size, &|_| true)? else { continue };
+        for (size, of_cut) in cuts {
+            let cut = match Cut::find(&self.signed, size, &|_| true) {
+                Err(why) if leaves_open(&why) => {
+                    of_cut.iter().for_each(|versions| self.lose(versions, &why.to_string()));
+                    continue;
+                }
+                cut => cut?,
+            };
+            let Some(cut) = cut else { continue };
+            cut.unknown.iter().for_each(|(size, why)| self.pass_over(*size, why));
             for (object, versions) in [(cut.trees, cut.trees_versions), (cut.segment, cut.segment_versions)] {
                 found.insert(versions[0].key.clone());
                 self.lay_over_if_hidden(&versions, object);
@@ -136,13 +151,23 @@ impl Finding<'_> {
         let fitting = versions::fitting_of(self.signed.store, versions, max_bytes, |object| {
             is_it(object).then_some(())
         });
-        match fitting {
-            Ok(Some((object, ()))) => self.lay_over_if_hidden(versions, Right::of(&object)),
-            Ok(None) => self.lose(versions, "no version of it is what was signed or named"),
-            Err(error) if error.kind() == Kind::Refused => self.lose(versions, &error.to_string()),
-            Err(error) => return Err(error.into()),
+        match self.known_of(versions, fitting)? {
+            Some(Some((object, ()))) => self.lay_over_if_hidden(versions, Right::of(&object)),
+            Some(None) => self.lose(versions, "no version of it is what was signed or named"),
+            None => {}
         }
         Ok(())
+    }
+
+    /// What was found out of a key. None: it is left open, and said so; the other keys are gone on with.
+    fn known_of<T>(&mut self, versions: &[Entry], found: store::Result<T>) -> Result<Option<T>, Failure> {
+        match found {
+            Err(why) if leaves_open(&why) => {
+                self.lose(versions, &why.to_string());
+                Ok(None)
+            }
+            found => Ok(Some(found?)),
+        }
     }
 
     fn lay_over_if_hidden(&mut self, versions: &[Entry], right: Right) {
@@ -198,6 +223,15 @@ impl Finding<'_> {
         Ok(())
     }
 
+    /// What was found to fit fits whatever this note is: it is said, for whoever put it there meant to be in the way.
+    fn pass_over(&mut self, size: u64, why: &store::Error) {
+        let key = self.signed.layout.key(&Place::Checkpoint(size));
+        if !self.is_lost(&key) {
+            let why = format!("{why}. It was passed over as one that nobody signed");
+            self.plan.lost.push(Lost { key, why });
+        }
+    }
+
     fn is_lost(&self, key: &str) -> bool {
         self.plan.lost.iter().any(|lost| lost.key == key)
     }
@@ -205,4 +239,9 @@ impl Finding<'_> {
     fn lose(&mut self, versions: &[Entry], why: &str) {
         self.plan.lost.push(Lost { key: versions[0].key.clone(), why: why.to_owned() });
     }
+}
+
+/// Of a key whose right version may not be read, or may be among more than are looked into, nothing is known.
+fn leaves_open(error: &store::Error) -> bool {
+    matches!(error.kind(), Kind::Refused | Kind::Crowded)
 }

@@ -32,12 +32,15 @@ struct Adopted {
 const PART_BYTES: u64 = 8 << 20;
 /// No segment's header is longer.
 const HEADER_BYTES: u64 = 1 << 20;
+const LAY_OVER: &str =
+    "`sealog archiver --lay-over-junk` (or `sealog up` with it), under an identity that may,";
 const ENCRYPT: &str = "Nothing more is archived until the store encrypts what it is given: see `sealog doctor`. Then copy \
                        this one onto its own key, encrypted and locked, under an identity that may";
 
 impl Writing<'_> {
     /// Answers the SHA-256 of what is there in the end.
     pub(super) fn put_evidence(&self, evidence: &Evidence<'_>, place: &Place) -> Result<Hash, Failure> {
+        let was_hidden = self.is_hidden(&evidence.key)?;
         let mut asked_at = self.clock.wall();
         let put = self.patiently(|| {
             asked_at = self.clock.wall();
@@ -47,9 +50,30 @@ impl Writing<'_> {
             }
         })?;
         match put {
-            Some(version) => self.read_back(evidence, &version, self.earliest(asked_at)),
+            Some(version) => {
+                if was_hidden {
+                    warn!(
+                        "{}: was put over a delete marker, below which older versions may lie: somebody with the right to \
+                         delete was there. `sealog verify` and `sealog locks` say what they are",
+                        evidence.key
+                    );
+                }
+                self.read_back(evidence, &version, self.earliest(asked_at))
+            }
             None => self.adopt(evidence, place),
         }
+    }
+
+    /// Whether a delete marker lies over a key that is about to be put. One small question: to list what is below it
+    /// takes some servers the longer, the more is archived. Where nothing is locked, no versions are kept.
+    fn is_hidden(&self, key: &str) -> Result<bool, Failure> {
+        if self.store.retention().is_none() {
+            return Ok(false);
+        }
+        self.patiently(|| match self.store.get(key, None, Some(0..0), 0) {
+            Err(error) if error.kind() == Kind::Away => Err(error),
+            found => Ok(found.is_err_and(|error| error.is_hidden())),
+        })
     }
 
     /// The store has what it was given, under a lock that is as strong as was asked for.
@@ -97,9 +121,10 @@ impl Writing<'_> {
         let key = &evidence.key;
         let entries = self.patiently(|| versions::of_key(self.store, key))?;
         let Some(adopted) = self.best_of(evidence, &entries)? else {
-            return match self.lay_over {
-                true => self.lay_over(evidence, place, &entries),
-                false => Err(Failure::Halt(jammed(key, &entries))),
+            return match (self.lay_over, versions::check_whole(&entries)) {
+                (true, _) => self.lay_over(evidence, place, &entries),
+                (false, Err(why)) => Err(crowded(&why)),
+                (false, Ok(())) => Err(Failure::Halt(jammed(key, &entries))),
             };
         };
         if let Some(lacks) = adopted.lacks {
@@ -198,7 +223,13 @@ impl Writing<'_> {
         let Some(version) = laid else {
             return Err(Failure::Retry(format!("{key} was written to meanwhile: it is looked at again")));
         };
-        warn!(key, "laid over the junk that stood there");
+        match versions::check_whole(entries) {
+            Ok(()) => warn!(key, "laid over the junk that stood there"),
+            // All of it stays. What is due lies on top, where every reader looks first.
+            Err(why) => {
+                warn!("{why}. What is due was laid over them: `sealog verify` says if one of them was signed")
+            }
+        }
         self.read_back(evidence, &version, self.earliest(asked_at))
     }
 
@@ -221,6 +252,24 @@ impl Writing<'_> {
     }
 }
 
+/// Where more versions lie than are looked into, it is not known whether the right one is among them.
+pub(crate) fn crowded(why: &store::Error) -> Failure {
+    Failure::Halt(format!(
+        "{why}, and take their right to put. Nothing was laid over them; {LAY_OVER} puts what is due on top"
+    ))
+}
+
+/// The same where the right one may also be one that may not be read.
+pub(crate) fn left_open(why: &store::Error) -> Failure {
+    match why.kind() {
+        Kind::Crowded => crowded(why),
+        _ => Failure::Halt(format!(
+            "{why}. What may be archived behind it was not found to be whole. Give the archiver the right to read it; over \
+             what nobody can read {LAY_OVER} puts what is due"
+        )),
+    }
+}
+
 fn jammed(key: &str, entries: &[Entry]) -> String {
     let versions = match entries.iter().filter(|entry| !entry.delete_marker).count() {
         0 => {
@@ -234,6 +283,6 @@ fn jammed(key: &str, entries: &[Entry]) -> String {
     format!(
         "{key} holds other bytes than this chain gives{versions}. Nothing was laid over it. `sealog verify` says what \
          is there; `sealog archive repair` puts right what a Checkpoint covers; over junk that stood there before, \
-         `sealog archiver --lay-over-junk` puts what is due, under an identity that may"
+         {LAY_OVER} puts what is due"
     )
 }

@@ -20,7 +20,7 @@ use crate::{WatchedRig, a_rig, archived, halts, seal};
 const YEAR: Duration = Duration::from_secs(365 * 86_400);
 
 /// A chain that is sealed, and an archive for it that locks, in which nothing is yet.
-fn sealed() -> WatchedRig {
+pub fn sealed() -> WatchedRig {
     let mut rig = a_rig(Arc::new(ManualClock::at(Micros(1_795_262_400_000_000))));
     rig.append(0, 0..25);
     seal(&rig);
@@ -33,7 +33,7 @@ fn an_empty_store(rig: &WatchedRig) -> Memory {
 }
 
 /// An archive that holds what an archiver writes before it comes to `key`.
-fn up_to(key: &str, expected: &[(String, Vec<u8>)], rig: &WatchedRig) -> Memory {
+pub fn up_to(key: &str, expected: &[(String, Vec<u8>)], rig: &WatchedRig) -> Memory {
     let store = an_empty_store(rig);
     let before = expected.iter().take_while(|(other, _)| other != key);
     before.filter(|(other, _)| !is_hint(other)).for_each(|(other, bytes)| drop(store.lay_over(other, bytes)));
@@ -50,7 +50,7 @@ pub fn archive_into(rig: &WatchedRig, store: &Memory, lay_over: bool) -> Result<
 }
 
 /// What an archive of the rig's chain holds that nobody tampered with, in the order in which it is written.
-fn expected(rig: &WatchedRig) -> Vec<(String, Vec<u8>)> {
+pub fn expected(rig: &WatchedRig) -> Vec<(String, Vec<u8>)> {
     let store = an_empty_store(rig);
     archive_into(rig, &store, false).unwrap();
     let mut contents: Vec<_> = newest_of_all(&store).into_iter().collect();
@@ -66,7 +66,7 @@ fn expected(rig: &WatchedRig) -> Vec<(String, Vec<u8>)> {
 }
 
 /// Whether the newest version of each key is what an archiver writes.
-fn is_as_expected(store: &Memory, expected: &[(String, Vec<u8>)]) -> bool {
+pub fn is_as_expected(store: &Memory, expected: &[(String, Vec<u8>)]) -> bool {
     newest_of_all(store) == expected.iter().cloned().collect()
 }
 
@@ -259,6 +259,29 @@ fn a_store_that_locks_less_than_was_asked_for_gets_nothing_more() {
         store.lay_over(key, bytes);
         archive_into(&rig, &store, false).unwrap();
         assert_eq!(archived_in(&store), rig.size());
+    }
+}
+
+#[test]
+fn when_the_retention_was_raised_it_says_what_locks_for_longer_what_is_there() {
+    let rig = sealed();
+    let expected: Vec<_> = expected(&rig).into_iter().filter(|(key, _)| !is_hint(key)).collect();
+    rig.stream.forget_positions();
+    for lay_over in [false, true] {
+        for count in 1..=expected.len() {
+            let store = an_empty_store(&rig);
+            store.lock_with(Some(Retention { mode: Mode::Compliance, period: YEAR / 2 }));
+            expected[..count].iter().for_each(|(key, bytes)| drop(store.lay_over(key, bytes)));
+            store.lock_with(store.retention());
+            let Err(Failure::Halt(why)) = archive_into(&rig, &store, lay_over) else { panic!("{count}") };
+            assert!(why.contains("locked until") && why.contains("`sealog locks --extend`"), "{why}");
+            assert!(expected[..count].iter().any(|(key, _)| why.starts_with(key.as_str())), "{why}");
+            assert_eq!(newest_of_all(&store).len(), count, "nothing is put behind it: {why}");
+            // As if all of it had been extended.
+            expected[..count].iter().for_each(|(key, bytes)| drop(store.lay_over(key, bytes)));
+            archive_into(&rig, &store, lay_over).unwrap();
+            assert_eq!(archived_in(&store), rig.size());
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Archiver and trimmer over a stream and a store in memory, with a real chainer before them.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
+mod crowded;
 mod jammed;
 mod planted;
 mod repairing;
@@ -9,6 +10,8 @@ mod restarts;
 #[allow(dead_code)]
 mod rig;
 mod trimming;
+mod unknown;
+mod warned;
 mod watched;
 
 use std::sync::Arc;

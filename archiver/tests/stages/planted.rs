@@ -20,16 +20,16 @@ use crate::{WatchedRig, a_rig, archive, archived, halts, position, seal, set_pos
 const YEAR: Duration = Duration::from_secs(365 * 86_400);
 
 /// A chain of which some is archived and three cuts more are only sealed.
-struct Ahead {
-    rig: WatchedRig,
+pub struct Ahead {
+    pub rig: WatchedRig,
     /// What is due next, in the order in which it is written.
-    due: Vec<(String, Vec<u8>)>,
+    pub due: Vec<(String, Vec<u8>)>,
     /// All that the archive must hold in the end, `checkpoint` apart.
-    whole: BTreeMap<String, Vec<u8>>,
+    pub whole: BTreeMap<String, Vec<u8>>,
 }
 
 impl Ahead {
-    fn new(forgets_its_position: bool) -> Ahead {
+    pub fn new(forgets_its_position: bool) -> Ahead {
         let mut rig = a_rig(Arc::new(ManualClock::at(Micros(1_795_262_400_000_000))));
         rig.store = Memory::locking(rig.clock.clone(), Mode::Compliance, YEAR);
         rig.append(0, 0..15);
@@ -54,7 +54,7 @@ impl Ahead {
         Ahead { rig, due, whole }
     }
 
-    fn put(&self, what: impl IntoIterator<Item = usize>) {
+    pub fn put(&self, what: impl IntoIterator<Item = usize>) {
         for nth in what {
             let (key, bytes) = &self.due[nth];
             self.rig.store.lay_over(key, bytes);
@@ -69,7 +69,7 @@ impl Ahead {
         self.rig.store.lay_over(key, &trees.to_bytes());
     }
 
-    fn is_whole(&self) -> bool {
+    pub fn is_whole(&self) -> bool {
         without_hint(&self.rig.store) == self.whole
     }
 }
@@ -164,7 +164,7 @@ fn a_first_checkpoint_that_is_not_locked_is_not_trusted_after_a_restart() {
     (0..2).for_each(|_| halts(archive_into(&ahead.rig, &store, false), "not locked"));
 }
 
-fn place(rig: &WatchedRig, key: &str) -> Place {
+pub fn place(rig: &WatchedRig, key: &str) -> Place {
     Place::parse(key.strip_prefix(&format!("{}/", rig.chain())).unwrap()).unwrap()
 }
 

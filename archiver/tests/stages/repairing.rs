@@ -17,7 +17,7 @@ use crate::{WatchedRig, a_rig, archived, halts, seal};
 const YEAR: Duration = Duration::from_secs(365 * 86_400);
 
 /// A chain of a few segments, each of them with full tiles, and what its archive holds.
-fn an_archive() -> (WatchedRig, BTreeMap<String, Vec<u8>>) {
+pub fn an_archive() -> (WatchedRig, BTreeMap<String, Vec<u8>>) {
     let mut rig = a_rig(Arc::new(ManualClock::at(Micros(1_795_262_400_000_000))));
     rig.policy.max_events = 300;
     rig.store = Memory::locking(rig.clock.clone(), Mode::Compliance, YEAR);
@@ -33,7 +33,7 @@ fn planned(rig: &WatchedRig) -> Plan {
 }
 
 /// Plans and carries out; the keys that were put right.
-fn repair(rig: &WatchedRig) -> Vec<String> {
+pub fn repair(rig: &WatchedRig) -> Vec<String> {
     let (plan, mut done) = (planned(rig), Vec::new());
     carry_out(rig.store(), &*rig.clock, &plan, |step| done.push(step.key.clone())).unwrap();
     assert_eq!(done, plan.steps.iter().map(|step| step.key.clone()).collect::<Vec<_>>());
@@ -93,7 +93,7 @@ fn everything_can_be_put_right_at_once() {
 }
 
 /// The trees of the first segment and that segment's key.
-fn first_cut(rig: &WatchedRig, contents: &BTreeMap<String, Vec<u8>>) -> (String, Trees, String) {
+pub fn first_cut(rig: &WatchedRig, contents: &BTreeMap<String, Vec<u8>>) -> (String, Trees, String) {
     let (key, file) = contents.iter().find(|(key, _)| key.contains("/trees/")).unwrap();
     let trees = Trees::parse(file).unwrap();
     let segment = format!("{}/{}", rig.chain(), trees.segment_key);

@@ -47,6 +47,13 @@ impl Refusal {
         Refusal::later(StatusCode::TOO_MANY_REQUESTS, "busy", detail, 1)
     }
 
+    /// Too many wait for their events' places.
+    pub fn crowded() -> Refusal {
+        let detail =
+            "too many wait for their events' places: send this again a little later, or without wait";
+        Refusal::later(StatusCode::TOO_MANY_REQUESTS, "busy", detail, 2)
+    }
+
     /// Nobody can be told where events stand.
     pub fn unreadable() -> Refusal {
         let detail = "where events are sealed cannot be read now: send this again later, or without wait";

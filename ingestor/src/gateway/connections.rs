@@ -94,8 +94,12 @@ impl Server {
         peer: SocketAddr,
         mut stopping: watch::Receiver<bool>,
     ) {
-        let service =
-            WithPeer { router: TowerToHyperService::new(self.router.clone()), peer: peer.to_string().into() };
+        let closing = watch::Sender::new(false);
+        let service = WithPeer {
+            router: TowerToHyperService::new(self.router.clone()),
+            peer: peer.to_string().into(),
+            closing: closing.subscribe(),
+        };
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(self.timeouts.header)
@@ -108,8 +112,8 @@ impl Server {
         let ended = tokio::select! {
             biased;
             ended = connection.as_mut() => ended,
-            () = old.as_mut() => self.finish(connection.as_mut()).await,
-            () = told(&mut stopping) => self.finish(connection.as_mut()).await,
+            () = old.as_mut() => self.finish(connection.as_mut(), &closing).await,
+            () = told(&mut stopping) => self.finish(connection.as_mut(), &closing).await,
         };
         if let Err(error) = ended {
             debug!("connection from {peer}: {error}");
@@ -120,11 +124,13 @@ impl Server {
     async fn finish<I, S>(
         &self,
         mut connection: std::pin::Pin<&mut http1::Connection<I, S>>,
+        closing: &watch::Sender<bool>,
     ) -> hyper::Result<()>
     where
         I: hyper::rt::Read + hyper::rt::Write + Unpin,
         S: Service<Request<Incoming>, Response = axum::response::Response, Error = std::convert::Infallible>,
     {
+        closing.send_replace(true);
         connection.as_mut().graceful_shutdown();
         timeout(self.timeouts.drain, connection).await.unwrap_or(Ok(()))
     }
@@ -135,10 +141,22 @@ async fn told(stopping: &mut watch::Receiver<bool>) {
     let _ = stopping.wait_for(|stop| *stop).await;
 }
 
+/// Says when a connection is to be closed: what waits there is answered as it is.
+#[derive(Clone)]
+pub(super) struct Closing(watch::Receiver<bool>);
+
+impl Closing {
+    /// Waits until it is.
+    pub async fn told(&mut self) {
+        told(&mut self.0).await;
+    }
+}
+
 /// The router, told who is at the other end.
 struct WithPeer {
     router: TowerToHyperService<Router>,
     peer: Arc<str>,
+    closing: watch::Receiver<bool>,
 }
 
 impl Service<Request<Incoming>> for WithPeer {
@@ -148,6 +166,7 @@ impl Service<Request<Incoming>> for WithPeer {
 
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         request.extensions_mut().insert(Peer(self.peer.clone()));
+        request.extensions_mut().insert(Closing(self.closing.clone()));
         self.router.call(request)
     }
 }

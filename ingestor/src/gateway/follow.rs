@@ -1,8 +1,8 @@
 //! The follower: one thread that reads `audit.sealed` on behalf of those who wait for their events' places. It reads
 //! nothing while nobody waits, and knows an event by its hash, or by the Idempotency-Key of an earlier try.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
@@ -17,22 +17,25 @@ use tokio::sync::{Notify, oneshot};
 use tracing::{info, warn};
 
 use super::recall::sent_by;
+use super::window::Sent;
 
 const LIMIT: Limit = Limit { records: 10_000, bytes: 16 << 20 };
 /// How long all that are followed are waited for together, before it looks whether somebody came or left.
 const WAIT: Duration = Duration::from_millis(100);
+/// How long one is waited for, however many are followed.
+const LEAST_WAIT: Duration = Duration::from_millis(10);
 /// After an error.
 const PAUSE: Duration = Duration::from_millis(500);
 /// How far back a repeated item is looked for, in records of its chain.
-pub(super) const BACK: u64 = 50_000;
+const BACK: u64 = 50_000;
 
 /// How an event is known when it comes by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Wanted {
     /// By its event_hash: it was written just now.
     Event(Hash),
-    /// By what its sender would call it: it was written at an earlier try.
-    Sent(u128),
+    /// By what its sender would call it, and what it said: it was written at an earlier try.
+    Sent(Sent),
 }
 
 /// Where an event stands.
@@ -72,7 +75,7 @@ impl Found {
 
 /// What comes to the follower.
 pub(super) enum Ask {
-    /// From where on what is appended after the answer will stand.
+    /// From where on what is appended after the answer will stand. Whoever asks may have given up by then.
     Mark { chain: u32, answer: oneshot::Sender<Result<u64, stream::Error>> },
     /// Look for these, each with the number of its item, from there on.
     Find { chain: u32, from: u64, wanted: Vec<(Wanted, usize)>, found: Weak<Found> },
@@ -89,13 +92,19 @@ pub(super) fn found(items: usize, wanted: usize) -> Arc<Found> {
     })
 }
 
+type Waiting = HashMap<Wanted, Vec<(Weak<Found>, usize)>>;
+
 /// The thread's state.
 pub(super) struct Follower {
     stream: Arc<dyn Stream>,
     followed: BTreeMap<u32, Followed>,
+    /// Where repeated items are looked for, one after the other. It never holds up those who look ahead.
+    behind: VecDeque<Behind>,
     batch: Batch,
     /// Items that are looked for.
     looked_for: IntGauge,
+    /// Nobody is to wait any more, whatever is asked.
+    ended: Arc<AtomicBool>,
     /// The last read failed; said once.
     failing: bool,
 }
@@ -103,41 +112,53 @@ pub(super) struct Follower {
 /// A chain on which somebody waits.
 struct Followed {
     next: u64,
-    wanted: HashMap<Wanted, Vec<(Weak<Found>, usize)>>,
+    /// How far it was read, whoever has come since.
+    seen: u64,
+    waiting: Waiting,
 }
 
-impl Followed {
-    fn forget_the_gone(&mut self) {
-        self.wanted.retain(|_, waiting| {
-            waiting.retain(|(found, _)| found.strong_count() > 0);
-            !waiting.is_empty()
-        });
-    }
+/// A stretch of a chain that was sealed before somebody asked for it.
+struct Behind {
+    chain: u32,
+    next: u64,
+    end: u64,
+    /// Where others may still join.
+    begun: bool,
+    waiting: Waiting,
+}
 
-    fn saw(&mut self, wanted: Wanted, place: Place) {
-        for (found, index) in self.wanted.remove(&wanted).unwrap_or_default() {
-            if let Some(found) = found.upgrade() {
-                found.put(index, place);
-            }
+fn forget_the_gone(waiting: &mut Waiting) {
+    waiting.retain(|_, who| {
+        who.retain(|(found, _)| found.strong_count() > 0);
+        !who.is_empty()
+    });
+}
+
+fn saw(waiting: &mut Waiting, wanted: &Wanted, place: Place) {
+    for (found, index) in waiting.remove(wanted).unwrap_or_default() {
+        if let Some(found) = found.upgrade() {
+            found.put(index, place);
         }
     }
 }
 
 impl Follower {
-    pub fn new(stream: Arc<dyn Stream>, looked_for: IntGauge) -> Follower {
-        Follower { stream, followed: BTreeMap::new(), batch: Batch::new(), looked_for, failing: false }
+    pub fn new(stream: Arc<dyn Stream>, looked_for: IntGauge, ended: Arc<AtomicBool>) -> Follower {
+        let (followed, behind, batch, failing) = Default::default();
+        Follower { stream, followed, behind, batch, looked_for, ended, failing }
     }
 
     /// Follows until the end is said.
     pub fn run(mut self, inbox: &Receiver<Ask>) {
-        loop {
-            let asked = match self.followed.is_empty() {
+        while !self.ended.load(Ordering::SeqCst) {
+            let asked = match self.followed.is_empty() && self.behind.is_empty() {
                 true => inbox.recv().map_err(|_| TryRecvError::Disconnected),
                 false => inbox.try_recv(),
             };
             match asked {
                 Ok(Ask::End) | Err(TryRecvError::Disconnected) => break,
-                Ok(ask) => self.take(ask),
+                Ok(ask) if !self.ended.load(Ordering::SeqCst) => self.take(ask),
+                Ok(_) => break,
                 Err(TryRecvError::Empty) => self.look(),
             }
         }
@@ -146,36 +167,62 @@ impl Follower {
 
     fn take(&mut self, ask: Ask) {
         match ask {
-            Ask::Mark { chain, answer } => {
+            Ask::Mark { chain, answer } if !answer.is_closed() => {
                 let end = || {
                     let last = self.stream.last(&topics::sealed(chain))?;
                     Ok(last.last().map_or(0, |record| record.offset + 1))
                 };
-                let _ = answer.send(self.followed.get(&chain).map_or_else(end, |followed| Ok(followed.next)));
+                let _ = answer.send(self.followed.get(&chain).map_or_else(end, |followed| Ok(followed.seen)));
             }
             Ask::Find { chain, from, wanted, found } => {
-                let followed = self
-                    .followed
-                    .entry(chain)
-                    .or_insert_with(|| Followed { next: from, wanted: HashMap::new() });
-                // Others' events may be read once more: what was found of theirs is not looked for any more.
+                let repeats: Vec<_> =
+                    wanted.iter().filter(|(wanted, _)| matches!(wanted, Wanted::Sent(_))).copied().collect();
+                if !repeats.is_empty() {
+                    self.look_behind(chain, from, repeats, &found);
+                }
+                let followed = self.followed.entry(chain).or_insert_with(|| Followed {
+                    next: from,
+                    seen: from,
+                    waiting: Waiting::new(),
+                });
+                // What stands between was read before it was known that it is wanted.
                 followed.next = followed.next.min(from);
                 for (wanted, index) in wanted {
-                    followed.wanted.entry(wanted).or_default().push((found.clone(), index));
+                    followed.waiting.entry(wanted).or_default().push((found.clone(), index));
                 }
             }
-            Ask::End => {}
+            Ask::Mark { .. } | Ask::End => {}
+        }
+    }
+
+    /// Looks for repeated items before `end` as well, together with others who wait for the same.
+    fn look_behind(&mut self, chain: u32, end: u64, wanted: Vec<(Wanted, usize)>, found: &Weak<Found>) {
+        let next = end.saturating_sub(BACK);
+        let joined = self.behind.iter().position(|behind| behind.chain == chain && !behind.begun);
+        let at = joined.unwrap_or_else(|| {
+            self.behind.push_back(Behind { chain, next, end, begun: false, waiting: Waiting::new() });
+            self.behind.len() - 1
+        });
+        if let Some(behind) = self.behind.get_mut(at) {
+            (behind.next, behind.end) = (behind.next.min(next), behind.end.max(end));
+            for (wanted, index) in wanted {
+                behind.waiting.entry(wanted).or_default().push((found.clone(), index));
+            }
         }
     }
 
     /// Reads on, once, wherever somebody waits.
     fn look(&mut self) {
-        let wait = WAIT / self.followed.len().max(1) as u32;
-        let mut failed = false;
+        let mut failed = self.look_at_behind().is_err();
+        let wait =
+            if self.behind.is_empty() { WAIT / self.followed.len().max(1) as u32 } else { Duration::ZERO };
         for (chain, followed) in &mut self.followed {
-            followed.forget_the_gone();
-            if !followed.wanted.is_empty() {
-                let read = read_on(&*self.stream, *chain, followed, &mut self.batch, wait);
+            forget_the_gone(&mut followed.waiting);
+            if !followed.waiting.is_empty() {
+                let Followed { next, waiting, .. } = followed;
+                let read =
+                    read_on(&*self.stream, *chain, next, waiting, &mut self.batch, wait.max(LEAST_WAIT));
+                followed.seen = followed.seen.max(followed.next);
                 failed |= read.inspect_err(|error| say_once(self.failing, error)).is_err();
             }
         }
@@ -186,8 +233,25 @@ impl Follower {
         if failed {
             Stop::new().wait(PAUSE);
         }
-        self.followed.retain(|_, followed| !followed.wanted.is_empty());
-        self.looked_for.set(self.followed.values().map(|f| f.wanted.len() as i64).sum());
+        self.followed.retain(|_, followed| !followed.waiting.is_empty());
+        self.looked_for.set(self.followed.values().map(|followed| followed.waiting.len() as i64).sum());
+    }
+
+    fn look_at_behind(&mut self) -> Result<(), stream::Error> {
+        let Some(behind) = self.behind.front_mut() else { return Ok(()) };
+        behind.begun = true;
+        forget_the_gone(&mut behind.waiting);
+        let (before, Behind { chain, next, end, waiting, .. }) = (behind.next, behind);
+        let mut read = Ok(());
+        if !waiting.is_empty() && *next < *end {
+            read = read_on(&*self.stream, *chain, next, waiting, &mut self.batch, WAIT);
+        }
+        // What gives nothing has nothing, or will be asked for again.
+        let is_done = waiting.is_empty() || *next >= *end || *next == before;
+        if is_done {
+            self.behind.pop_front();
+        }
+        read.inspect_err(|error| say_once(self.failing, error))
     }
 }
 
@@ -200,24 +264,25 @@ fn say_once(said: bool, error: &stream::Error) {
 fn read_on(
     stream: &dyn Stream,
     chain: u32,
-    followed: &mut Followed,
+    next: &mut u64,
+    waiting: &mut Waiting,
     batch: &mut Batch,
     wait: Duration,
 ) -> Result<(), stream::Error> {
     batch.clear(LIMIT.bytes);
-    if let Err(error) = stream.read(&topics::sealed(chain), followed.next, batch, LIMIT, wait) {
+    if let Err(error) = stream.read(&topics::sealed(chain), *next, batch, LIMIT, wait) {
         return match error.kind() {
             // Trimmed, or the topic is another one: what there is counts.
-            Kind::OutOfRange { start, .. } if start != followed.next => {
-                followed.next = start;
+            Kind::OutOfRange { start, .. } if start != *next => {
+                *next = start;
                 Ok(())
             }
             _ => Err(error),
         };
     }
-    let repeats = followed.wanted.keys().any(|wanted| matches!(wanted, Wanted::Sent(_)));
+    let repeats = waiting.keys().any(|wanted| matches!(wanted, Wanted::Sent(_)));
     for record in batch.iter() {
-        followed.next = record.offset + 1;
+        *next = record.offset + 1;
         let (Ok(schema), Some(datum)) = (schema_of(record.headers.get(SCHEMA_HEADER)), record.value) else {
             continue;
         };
@@ -226,12 +291,12 @@ fn read_on(
         }
         let Ok(sealed) = SealedEvent::parse(datum) else { continue };
         let place = Place { seq: sealed.seq, hash: sealed.hash };
-        followed.saw(Wanted::Event(event_hash(&schema, sealed.event_bytes)), place);
+        saw(waiting, &Wanted::Event(event_hash(&schema, sealed.event_bytes)), place);
         if repeats
             && schema == event_schema_hash()
             && let Ok(Some(sent)) = sent_by(sealed.event_bytes)
         {
-            followed.saw(Wanted::Sent(sent.key), place);
+            saw(waiting, &Wanted::Sent(sent), place);
         }
     }
     Ok(())

@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 use super::answer::{self, Refusal};
 use super::appender::{Job, Message};
 use super::body;
+use super::connections::Closing;
 use super::point::{Points, Reached, Wait};
 use super::prepare::{Prepared, Sender};
 use super::waiting::{Reserved, Waiting};
@@ -78,10 +79,11 @@ async fn metrics(State(registry): State<Registry>) -> Response<Body> {
 async fn events(
     State(shared): State<Arc<Shared>>,
     Extension(Peer(peer)): Extension<Peer>,
+    Extension(closing): Extension<Closing>,
     request: Request,
 ) -> Response<Body> {
     let started = shared.clock.boot();
-    let response = match take(&shared, &peer, request).await {
+    let response = match take(&shared, &peer, closing, request).await {
         Ok(response) => response,
         Err(refusal) => answer::refused(&refusal),
     };
@@ -91,7 +93,12 @@ async fn events(
 }
 
 /// A request from its first header to its answer.
-async fn take(shared: &Arc<Shared>, peer: &str, request: Request) -> Result<Response<Body>, Refusal> {
+async fn take(
+    shared: &Arc<Shared>,
+    peer: &str,
+    mut closing: Closing,
+    request: Request,
+) -> Result<Response<Body>, Refusal> {
     let (head, body) = request.into_parts();
     let checked = Wait::parse(head.uri.query()).and_then(|wait| Ok((check(shared, &head.headers)?, wait)));
     let ((producer, kind, key), wait) = match checked {
@@ -115,9 +122,9 @@ async fn take(shared: &Arc<Shared>, peer: &str, request: Request) -> Result<Resp
     wait.check(&prepared)?;
     // Before it is appended: it may be sealed before the appender's answer is here.
     let mark = shared.points.mark(wait, &prepared).await?;
-    let (prepared, reserved) = append(shared, prepared, reserved).await?;
+    let (mut prepared, mut reserved) = append(shared, prepared, reserved).await?;
     let reached = match mark {
-        Some(mark) => shared.points.reach(mark, wait, &prepared).await,
+        Some(mark) => shared.points.reach(mark, wait, (&mut prepared, &mut reserved), &mut closing).await,
         None => Vec::new(),
     };
     Ok(answer_taken(shared, prepared, Some((wait, &reached)), reserved))

@@ -207,12 +207,18 @@ impl Gateway {
             halt.clone(),
         );
         let (ask, asked) = mpsc::channel();
-        let follower = Follower::new(stream, metrics.looked_for.clone());
+        let nobody_waits = Arc::new(AtomicBool::new(false));
+        let follower = Follower::new(stream, metrics.looked_for.clone(), nobody_waits.clone());
         let tls = config.tls.as_ref().map(Tls::acceptor).transpose()?;
         let (timeouts, max_connections) = (config.timeouts, config.max_connections);
         let connections = metrics.connections.clone();
         let shared = Arc::new(Shared {
-            points: Points::new(ask, config.archive.clone(), config.chains),
+            points: Points::new(
+                ask,
+                nobody_waits,
+                config.archive.clone(),
+                (config.chains, config.max_connections / 4),
+            ),
             waiting: Waiting::new(config.waiting_bytes, metrics.waiting_bytes.clone()),
             config,
             clock,
@@ -250,7 +256,6 @@ impl Gateway {
         while !halt.is_set() && !stop.wait(Duration::from_millis(100)) {}
 
         shared.stopping.store(true, Ordering::SeqCst);
-        // Whoever waits for what comes after durable is told how far it is.
         shared.points.end();
         serving.drain();
         // Whatever was handed over stands before this in the queue.

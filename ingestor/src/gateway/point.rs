@@ -1,19 +1,22 @@
 //! `?wait=`: an answer that comes once the events are sealed, or archived, and says where they stand.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use axum::http::StatusCode;
 use schemas::framing::{SCHEMA_HEADER, schema_of};
-use schemas::{Seq, event_hash};
+use schemas::{Hash, Seq, event_hash};
 use stream::topics;
-use tokio::sync::{Mutex, oneshot, watch};
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::timeout;
 use tracing::warn;
 
 use super::answer::Refusal;
-use super::follow::{Ask, BACK, Found, Place, Wanted, found};
+use super::connections::Closing;
+use super::follow::{Ask, Found, Place, Wanted, found};
 use super::prepare::Prepared;
+use super::waiting::Reserved;
 use super::window::Seen;
 
 /// How long is waited where the request does not say.
@@ -23,6 +26,8 @@ const MAX_WAIT_S: u64 = 300;
 const MAX_ITEMS: usize = 1_000;
 /// Items, and their bytes, of one that is answered with proofs: each holds its event.
 const MAX_PROVED: (usize, usize) = (100, 4 << 20);
+/// How long it may take to learn where a chain ends.
+const MARK: Duration = Duration::from_secs(5);
 /// How often the archive is asked how far it is, for all who wait together.
 const LOOK: Duration = Duration::from_millis(250);
 
@@ -31,8 +36,8 @@ pub trait Archived: Send + Sync {
     /// How many events of a chain its newest archived checkpoint covers.
     fn size(&self, chain: u32) -> Result<u64, String>;
 
-    /// The proof that the event at `seq`, which is covered, is there: a C2SP tlog-proof.
-    fn proof(&self, chain: u32, seq: u64) -> Result<String, String>;
+    /// The proof that the event at `seq`, which is covered and whose link has this hash, is there: a C2SP tlog-proof.
+    fn proof(&self, chain: u32, seq: u64, hash: &Hash) -> Result<String, String>;
 }
 
 /// How far an event has come.
@@ -105,31 +110,39 @@ pub(super) struct Reached {
     pub proof: Option<String>,
 }
 
-/// Where a request stands in `audit.sealed` before it is appended.
-#[derive(Clone, Copy, Debug)]
+/// Where a request stands in `audit.sealed` before it is appended, and its seat among those that wait.
 pub(super) struct Mark {
     chain: u32,
     from: u64,
+    _seat: OwnedSemaphorePermit,
 }
 
 /// What all that wait share.
 pub(super) struct Points {
     follower: mpsc::Sender<Ask>,
+    /// Told to the follower beside what it is asked, which it may be far behind with.
+    ended: Arc<AtomicBool>,
     archive: Option<Arc<dyn Archived>>,
-    ending: watch::Sender<bool>,
+    /// A client that has gone is waited for like one that listens, so only so many wait.
+    seats: Arc<Semaphore>,
     /// How far the archive was when it was last asked.
     sizes: Vec<Mutex<u64>>,
 }
 
 impl Points {
-    pub fn new(follower: mpsc::Sender<Ask>, archive: Option<Arc<dyn Archived>>, chains: u32) -> Points {
+    pub fn new(
+        follower: mpsc::Sender<Ask>,
+        ended: Arc<AtomicBool>,
+        archive: Option<Arc<dyn Archived>>,
+        (chains, seats): (u32, usize),
+    ) -> Points {
         let sizes = (0..chains).map(|_| Mutex::new(0)).collect();
-        Points { follower, archive, ending: watch::Sender::new(false), sizes }
+        Points { follower, ended, archive, seats: Arc::new(Semaphore::new(seats)), sizes }
     }
 
-    /// From now on nobody waits: who does is told how far it is.
+    /// From now on nobody waits.
     pub fn end(&self) {
-        self.ending.send_replace(true);
+        self.ended.store(true, Ordering::SeqCst);
         let _ = self.follower.send(Ask::End);
     }
 
@@ -141,41 +154,51 @@ impl Points {
         }
         let lanes = prepared.batch.lanes().iter();
         let Some(chain) = lanes.map(|lane| lane.partition).next() else { return Ok(None) };
+        let seat = self.seats.clone().try_acquire_owned().map_err(|_| Refusal::crowded())?;
         let (answer, answered) = oneshot::channel();
         self.follower.send(Ask::Mark { chain, answer }).map_err(|_| Refusal::stopping())?;
-        match answered.await.map_err(|_| Refusal::stopping())? {
-            Ok(from) => Ok(Some(Mark { chain, from })),
-            Err(error) => {
+        match timeout(MARK, answered).await {
+            Ok(Ok(Ok(from))) => Ok(Some(Mark { chain, from, _seat: seat })),
+            Ok(Ok(Err(error))) => {
                 warn!("a request cannot wait: {error}");
                 Err(Refusal::unreadable())
             }
+            Ok(Err(_)) => Err(Refusal::stopping()),
+            Err(_) => Err(Refusal::unreadable()),
         }
     }
 
-    /// What has become of the items by the time that all are there, or that the time is over.
-    pub async fn reach(&self, mark: Mark, wait: Wait, prepared: &Prepared) -> Vec<Option<Reached>> {
+    /// What has become of the items by the time that all are there, that the time is over, or that the connection is to
+    /// be closed. Of what waits only this is kept.
+    pub async fn reach(
+        &self,
+        mark: Mark,
+        wait: Wait,
+        (prepared, reserved): (&mut Prepared, &mut Reserved),
+        closing: &mut Closing,
+    ) -> Vec<Option<Reached>> {
+        let (wanted, items) = (wanted(prepared), prepared.items.len());
+        prepared.let_go_of_records();
+        reserved.become_bytes(prepared.kept_bytes());
         let mut reached = Vec::new();
-        let mut ending = self.ending.subscribe();
         // What was found stays, however the waiting ends.
         tokio::select! {
-            _ = timeout(wait.time, self.wait_for(mark, wait.point, prepared, &mut reached)) => {}
-            _ = ending.wait_for(|ending| *ending) => {}
+            _ = timeout(wait.time, self.wait_for(&mark, wait.point, (wanted, items), reserved, &mut reached)) => {}
+            () = closing.told() => {}
         }
         reached
     }
 
     async fn wait_for(
         &self,
-        mark: Mark,
+        mark: &Mark,
         point: Point,
-        prepared: &Prepared,
+        (wanted, items): (Vec<(Wanted, usize)>, usize),
+        reserved: &mut Reserved,
         reached: &mut Vec<Option<Reached>>,
     ) {
-        let wanted = wanted(prepared);
-        let repeats = wanted.iter().any(|(wanted, _)| matches!(wanted, Wanted::Sent(_)));
-        let from = if repeats { mark.from.saturating_sub(BACK) } else { mark.from };
-        let found = found(prepared.items.len(), wanted.len());
-        let ask = Ask::Find { chain: mark.chain, from, wanted, found: Arc::downgrade(&found) };
+        let found = found(items, wanted.len());
+        let ask = Ask::Find { chain: mark.chain, from: mark.from, wanted, found: Arc::downgrade(&found) };
         if self.follower.send(ask).is_err() {
             return;
         }
@@ -186,7 +209,9 @@ impl Points {
         if let (Point::Archived, Some(archive)) = (point, &self.archive) {
             self.covered(archive, mark.chain, last).await;
             for reached in watched.reached.iter_mut().flatten() {
-                reached.proof = proof(archive, mark.chain, reached.place.seq).await;
+                let proof = proof(archive, mark.chain, reached.place).await;
+                // An answer without the proof says so: it can be had later, when there is room.
+                reached.proof = proof.filter(|proof| reserved.grow_by(proof.len()));
             }
         }
     }
@@ -250,17 +275,18 @@ fn wanted(prepared: &Prepared) -> Vec<(Wanted, usize)> {
         });
         match (item.seen, event, item.sent) {
             (Seen::New, Some(event), _) => wanted.push((Wanted::Event(event), index)),
-            (Seen::Same, _, Some(sent)) => wanted.push((Wanted::Sent(sent.key), index)),
+            (Seen::Same, _, Some(sent)) => wanted.push((Wanted::Sent(sent), index)),
             _ => {}
         }
     }
     wanted
 }
 
-async fn proof(archive: &Arc<dyn Archived>, chain: u32, seq: Seq) -> Option<String> {
+async fn proof(archive: &Arc<dyn Archived>, chain: u32, place: Place) -> Option<String> {
     let archive = archive.clone();
-    let made = tokio::task::spawn_blocking(move || archive.proof(chain, seq.0)).await.ok()?;
-    made.inspect_err(|error| warn!(chain, seq = seq.0, "no proof could be made: {error}")).ok()
+    let prove = move || archive.proof(chain, place.seq.0, &place.hash);
+    let made = tokio::task::spawn_blocking(prove).await.ok()?;
+    made.inspect_err(|error| warn!(chain, seq = place.seq.0, "no proof could be made: {error}")).ok()
 }
 
 #[cfg(test)]

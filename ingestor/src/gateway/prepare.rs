@@ -69,6 +69,16 @@ impl Prepared {
         self.original_bytes = 0;
     }
 
+    /// What is durable is not held any longer; what the answer says of each item is.
+    pub fn let_go_of_records(&mut self) {
+        self.batch.clear(0);
+    }
+
+    /// What is held for the answer.
+    pub fn kept_bytes(&self) -> usize {
+        self.ids.len() + self.items.len() * size_of::<Item>()
+    }
+
     /// Normalizes the items of one request. All of one producer's events go to one chain.
     pub fn fill(&mut self, items: &[&[u8]], sender: &Sender<'_>, received_at: Micros, chains: u32) {
         let lanes = Lanes::of(route(sender.producer, chains), &mut self.batch);

@@ -43,6 +43,11 @@ impl Reserved {
         grown
     }
 
+    /// Makes the share larger by so much. False, and as it was, if there is no room.
+    pub fn grow_by(&mut self, bytes: usize) -> bool {
+        self.grow_to(self.bytes.saturating_add(bytes))
+    }
+
     /// Makes the share this large, room or not: what was taken in is being turned into something else.
     pub fn become_bytes(&mut self, bytes: usize) {
         self.waiting.bytes.fetch_add(bytes, Ordering::SeqCst);

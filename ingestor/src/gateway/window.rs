@@ -8,7 +8,7 @@ use schemas::Hash;
 use crate::ids::keyed_id;
 
 /// An item's identity for its sender, and what it said.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Sent {
     /// The id that is derived from producer, key and place.
     pub key: u128,

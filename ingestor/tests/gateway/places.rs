@@ -4,9 +4,10 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 use ingestor::gateway::Archived;
-use schemas::Link;
+use schemas::{Hash, Link};
 use stream::topics;
 
 use crate::client::{Answer, connect};
@@ -82,6 +83,63 @@ fn a_retry_is_told_the_place_that_the_first_try_got() {
 }
 
 #[test]
+fn a_retry_is_not_told_the_place_of_another_event_under_its_key() {
+    // The gateway forgets the first use of the key: it remembers one item.
+    let (site, stream) = site_with(|config| config.window_items = 1);
+    let key = [("idempotency-key", "k")];
+    assert_eq!(ask(&site, "", &key, "{\"n\":1}\n").status, 202);
+    assert_eq!(ask(&site, "", &[("idempotency-key", "l")], "{}\n").status, 202);
+    assert_eq!(ask(&site, "", &key, "{\"n\":2}\n").status, 202);
+    let sealed = stream.seal();
+    assert_eq!(sealed.len(), 3);
+    let again = ask(&site, "wait=sealed", &key, "{\"n\":2}\n");
+    assert_eq!(places(&again), of(&sealed[2..]));
+}
+
+#[test]
+fn retries_of_what_is_not_sealed_yet_wait_for_it_and_hold_up_nobody() {
+    let (site, stream) = site();
+    let key = [("idempotency-key", "k")];
+    assert_eq!(ask(&site, "", &key, "{}\n").status, 202);
+    thread::scope(|scope| {
+        let ask = |seconds| ask(&site, &format!("wait=sealed&seconds={seconds}"), &key, "{}\n");
+        let repeats: Vec<_> = (0..8).map(|_| scope.spawn(move || ask(3))).collect();
+        until("repeats are looked for", || site.metric("sealog_gateway_looked_for") == 1.0);
+        let other = scope.spawn(|| self::ask(&site, "wait=sealed&seconds=60", &[], "{\"n\":1}\n"));
+        until("the other is appended", || records(&stream, &topics::events(0)).len() == 2);
+        let sealed = stream.seal();
+        assert_eq!(places(&other.join().unwrap()), of(&sealed[1..]));
+        for repeat in repeats {
+            assert_eq!(places(&repeat.join().unwrap()), of(&sealed[..1]));
+        }
+    });
+}
+
+#[test]
+fn only_so_many_wait_and_the_others_are_told_at_once() {
+    let (site, stream) = site_with(|config| config.max_connections = 16);
+    thread::scope(|scope| {
+        let site = &site;
+        let asked: Vec<_> = (0..4)
+            .map(|n| scope.spawn(move || ask(site, "wait=sealed", &[], &format!("{{\"n\":{n}}}\n"))))
+            .collect();
+        until("all seats are taken", || site.metric("sealog_gateway_looked_for") == 4.0);
+        let more = ask(site, "wait=sealed", &[], "{}\n");
+        assert_eq!((more.status, more.reason()), (429, "busy".to_owned()));
+        assert_eq!(ask(site, "", &[], "{}\n").status, 202, "who does not wait is served");
+        stream.seal();
+        assert!(asked.into_iter().all(|one| one.join().unwrap().status == 200));
+    });
+}
+
+#[test]
+fn a_connection_that_is_to_be_closed_answers_what_waits_on_it() {
+    let (site, _stream) = site_with(|config| config.timeouts.connection = Duration::from_millis(500));
+    let answer = ask(&site, "wait=sealed&seconds=60", &[], "{}\n");
+    assert_eq!((answer.status, answer.statuses()), (202, vec!["durable".to_owned()]));
+}
+
+#[test]
 fn when_the_time_is_over_what_is_known_is_said() {
     let (site, stream) = site();
     let answer = ask(&site, "wait=sealed&seconds=1", &[], "{}\n");
@@ -120,7 +178,7 @@ impl Archived for Covers {
         Ok(self.size.load(Ordering::SeqCst))
     }
 
-    fn proof(&self, chain: u32, seq: u64) -> Result<String, String> {
+    fn proof(&self, chain: u32, seq: u64, _: &Hash) -> Result<String, String> {
         match *self.fails.lock().unwrap() {
             Some(fails) if fails == seq => Err("the archive is away".to_owned()),
             _ => Ok(format!("proof of {chain}/{seq}\n")),

@@ -8,17 +8,28 @@ use super::shape::choose;
 use super::{Input, Logical, Shape};
 use crate::{Malformed, Micros};
 
-/// No datum that is shown has more values: a hostile schema could make gigabytes of JSON of a small one.
-const MAX_VALUES: usize = 1 << 20;
+/// No datum is shown that needs more room than this, nor than so much for each of its bytes: a hostile schema could make
+/// gigabytes of JSON of a small one, by many values or by long names.
+const MAX_SHOWN_BYTES: usize = 64 << 20;
+const SHOWN_BYTES: usize = 1 << 20;
+const SHOWN_BYTES_A_BYTE: usize = 256;
+/// About what a value takes by itself.
+const VALUE_BYTES: usize = 64;
 
 /// Reads one datum.
 pub fn to_json(shape: &Shape, input: &mut Input<'_>) -> Result<Value, Malformed> {
-    let mut values_left = MAX_VALUES;
-    value(shape, input, &mut values_left)
+    let datum_bytes = input.rest().len();
+    let mut room_left = MAX_SHOWN_BYTES.min(SHOWN_BYTES + SHOWN_BYTES_A_BYTE.saturating_mul(datum_bytes));
+    value(shape, input, &mut room_left)
 }
 
-fn value(shape: &Shape, input: &mut Input<'_>, values_left: &mut usize) -> Result<Value, Malformed> {
-    *values_left = values_left.checked_sub(1).ok_or_else(|| input.malformed("more values than are shown"))?;
+fn take_room(room_left: &mut usize, bytes: usize, input: &Input<'_>) -> Result<(), Malformed> {
+    *room_left = room_left.checked_sub(bytes).ok_or_else(|| input.malformed("more than is shown"))?;
+    Ok(())
+}
+
+fn value(shape: &Shape, input: &mut Input<'_>, room_left: &mut usize) -> Result<Value, Malformed> {
+    take_room(room_left, VALUE_BYTES, input)?;
     Ok(match shape {
         Shape::Null => Value::Null,
         Shape::Boolean => input.bool()?.into(),
@@ -33,20 +44,25 @@ fn value(shape: &Shape, input: &mut Input<'_>, values_left: &mut usize) -> Resul
         Shape::Bytes => bytes(input.bytes()?),
         Shape::String => input.str()?.into(),
         Shape::Fixed(size) => crate::hex(input.take(*size)?).into(),
-        Shape::Enum(symbols) => choose(input, symbols)?.as_str().into(),
+        Shape::Enum(symbols) => {
+            let symbol = choose(input, symbols)?;
+            take_room(room_left, symbol.len(), input)?;
+            symbol.as_str().into()
+        }
         Shape::Array(item) => {
             let mut items = Vec::new();
             input.array_of(|input| {
-                items.push(value(item, input, values_left)?);
+                items.push(value(item, input, room_left)?);
                 Ok(())
             })?;
             items.into()
         }
-        Shape::Union(branches) => value(choose(input, branches)?, input, values_left)?,
+        Shape::Union(branches) => value(choose(input, branches)?, input, room_left)?,
         Shape::Record(fields) => {
             let mut record = Map::new();
             for (name, shape) in fields.iter() {
-                record.insert(name.clone(), value(shape, input, values_left)?);
+                take_room(room_left, name.len(), input)?;
+                record.insert(name.clone(), value(shape, input, room_left)?);
             }
             record.into()
         }
@@ -57,5 +73,30 @@ fn bytes(bytes: &[u8]) -> Value {
     match std::str::from_utf8(bytes) {
         Ok(text) => text.into(),
         Err(_) => Map::from_iter([("base64".to_owned(), STANDARD.encode(bytes).into())]).into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_small_datum_shows_is_bounded_however_long_the_names_are() {
+        let long = "n".repeat(1 << 19);
+        let field =
+            format!(r#"{{"type":"record","name":"R","fields":[{{"name":"{long}","type":"boolean"}}]}}"#);
+        let symbol = format!(r#"{{"type":"enum","name":"E","symbols":["{long}"]}}"#);
+        for item in [field, symbol] {
+            let shape = Shape::parse(format!(r#"{{"type":"array","items":{item}}}"#).as_bytes()).unwrap();
+            let shown = |items: i64| {
+                let mut datum = Vec::new();
+                crate::avro::put_long(&mut datum, items);
+                datum.resize(datum.len() + items as usize + 1, 0);
+                shape.skip(&mut Input::new("datum", &datum)).unwrap();
+                to_json(&shape, &mut Input::new("datum", &datum))
+            };
+            assert_eq!(shown(1).unwrap().as_array().map(Vec::len), Some(1));
+            assert!(shown(1_000).is_err(), "half a gigabyte of a kilobyte");
+        }
     }
 }

@@ -127,13 +127,16 @@ pub(super) fn choose<'s, T>(input: &mut Input<'_>, from: &'s [T]) -> Result<&'s 
         .ok_or_else(|| input.malformed("no such branch or symbol"))
 }
 
-struct Parser {
-    named: HashMap<String, Shape>,
+struct Parser<'v> {
+    named: HashMap<FullName<'v>, Shape>,
     nodes: usize,
 }
 
-impl Parser {
-    fn shape(&mut self, value: &Value, namespace: &str, depth: usize) -> Result<Shape, Malformed> {
+/// Namespace and name as they stand in the JSON: to join them would copy a long namespace for each name in it.
+type FullName<'v> = (Option<&'v str>, &'v str);
+
+impl<'v> Parser<'v> {
+    fn shape(&mut self, value: &'v Value, namespace: &'v str, depth: usize) -> Result<Shape, Malformed> {
         self.nodes += 1;
         if self.nodes > MAX_NODES || depth > MAX_DEPTH {
             return Err(bad("too large or too deep"));
@@ -160,13 +163,13 @@ impl Parser {
             "bytes" => Shape::Bytes,
             "string" => Shape::String,
             other => {
-                let full = full_name(other, namespace);
-                self.named.get(&full).cloned().ok_or_else(|| bad(format!("type {full} is not defined")))?
+                let found = self.named.get(&full_name(other, namespace)).cloned();
+                found.ok_or_else(|| bad(format!("type {other} is not defined")))?
             }
         })
     }
 
-    fn complex(&mut self, value: &Value, namespace: &str, depth: usize) -> Result<Shape, Malformed> {
+    fn complex(&mut self, value: &'v Value, namespace: &'v str, depth: usize) -> Result<Shape, Malformed> {
         let text = |key: &str| value.get(key).and_then(Value::as_str);
         let list =
             |key: &str| value.get(key).and_then(Value::as_array).ok_or_else(|| bad(format!("no {key}")));
@@ -215,8 +218,11 @@ impl Parser {
     }
 }
 
-fn full_name(name: &str, namespace: &str) -> String {
-    if name.contains('.') || namespace.is_empty() { name.to_owned() } else { format!("{namespace}.{name}") }
+fn full_name<'v>(name: &'v str, namespace: &'v str) -> FullName<'v> {
+    match name.rsplit_once('.') {
+        Some((namespace, name)) => (Some(namespace), name),
+        None => (Some(namespace).filter(|namespace| !namespace.is_empty()), name),
+    }
 }
 
 fn bad(what: impl Into<String>) -> Malformed {
@@ -271,6 +277,13 @@ mod tests {
         let fixed = |name: &str, size: u8| format!(r#"{{"type":"fixed","name":"{name}","size":{size}}}"#);
         assert!(Shape::parse(format!("[{},{}]", fixed("A", 1), fixed("B", 2)).as_bytes()).is_ok());
         assert!(Shape::parse(format!("[{},{}]", fixed("A", 1), fixed("A", 2)).as_bytes()).is_err());
+        let in_a_b = |name: &str, used: &str| {
+            let field = format!(r#"{{"name":"f","type":{}}},{{"name":"g","type":"{used}"}}"#, fixed(name, 1));
+            let record = format!(r#"{{"type":"record","name":"R","namespace":"a.b","fields":[{field}]}}"#);
+            Shape::parse(record.as_bytes()).is_ok()
+        };
+        assert!(in_a_b("F", "F") && in_a_b("F", "a.b.F") && in_a_b("a.b.F", "F") && in_a_b("c.F", "c.F"));
+        assert!(!in_a_b("F", "b.F") && !in_a_b("c.F", "F") && !in_a_b("F", ".F") && !in_a_b(".F", "F"));
     }
 
     #[test]

@@ -7,7 +7,6 @@ mod segment;
 
 use std::io;
 use std::process::ExitCode;
-use std::str::FromStr;
 use std::thread;
 use std::time::Duration;
 
@@ -16,21 +15,22 @@ use clap::{Args, ValueEnum};
 use runtime::Stop;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::time::Timespec;
-use schemas::Micros;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use store::Store;
-use verifier::Ahead;
+use verifier::{Ahead, Bound};
 
 use crate::archive::{AtS3, Place};
 use chain::ChainReader;
 use condition::Condition;
+pub(super) use lines::Line;
 use lines::Lines;
 
 /// Print the events of an archive as JSON lines.
 ///
-/// It reads and does not check: run `sealog verify` to know that the archive is what was sealed. Each line has seq,
-/// sealed_at, hash, chain and event.
+/// It reads and does not check: run `sealog verify` to know that the archive is what was sealed. Only where a segment has
+/// several versions it looks at signatures, and prints the one that gives the signed root. Each line has seq, sealed_at,
+/// hash, chain and event.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Cat {
@@ -75,25 +75,6 @@ const EXAMPLES: &str = "Examples:
 enum Fields {
     All,
     Event,
-}
-
-/// Where to begin or to end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Bound {
-    Seq(u64),
-    Time(Micros),
-}
-
-impl FromStr for Bound {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Bound, String> {
-        let seq = text.parse().ok().map(Bound::Seq);
-        let bound = seq.or_else(|| Micros::parse_rfc3339(text).map(Bound::Time));
-        bound.ok_or_else(|| {
-            "neither a seq (7) nor a time (2026-11-21T09:30:00Z) nor a date (2026-11-21)".to_owned()
-        })
-    }
 }
 
 /// How long new segments may lie unseen; where each look is a request that is paid for, longer.
@@ -161,7 +142,8 @@ fn print<W: io::Write>(
     }
 }
 
-fn is_wanted(origin: &str, asked: Option<&str>) -> bool {
+/// Whether a chain is the one that `--chain` asks for, by its origin or its number.
+pub(super) fn is_wanted(origin: &str, asked: Option<&str>) -> bool {
     let number = origin.rsplit_once('/').map(|(_, number)| number);
     asked.is_none_or(|asked| asked == origin || (Some(asked) == number && asked.parse::<u32>().is_ok()))
 }

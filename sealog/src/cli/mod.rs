@@ -3,19 +3,24 @@
 #[cfg(feature = "s3")]
 mod archive;
 mod cat;
+mod check;
 mod doctor;
+mod export_tlog;
 mod given;
 #[cfg(any(feature = "kafka", feature = "s3"))]
 mod init;
 mod keygen;
 #[cfg(feature = "s3")]
 mod locks;
+mod prove;
 #[cfg(feature = "kafka")]
 mod recover;
 mod send;
+mod serve_tlog;
 #[cfg(feature = "kafka")]
 mod stage;
 mod up;
+mod verdict;
 mod verify;
 
 use std::process::ExitCode;
@@ -68,6 +73,10 @@ enum Command {
     Send(send::Send),
     Verify(verify::Verify),
     Cat(cat::Cat),
+    Prove(prove::Prove),
+    Check(check::Check),
+    ServeTlog(serve_tlog::ServeTlog),
+    ExportTlog(export_tlog::ExportTlog),
     #[cfg(feature = "s3")]
     Locks(locks::Locks),
     #[cfg(feature = "s3")]
@@ -96,6 +105,10 @@ impl Sealog {
             Command::Send(send) => send::run(send),
             Command::Verify(verify) => verify::run(verify),
             Command::Cat(cat) => cat::run(cat),
+            Command::Prove(prove) => prove::run(&prove),
+            Command::Check(check) => check::run(&check),
+            Command::ServeTlog(serve) => serve_tlog::run(&serve),
+            Command::ExportTlog(export) => export_tlog::run(&export),
             #[cfg(feature = "s3")]
             Command::Locks(locks) => locks::run(&locks),
             #[cfg(feature = "s3")]

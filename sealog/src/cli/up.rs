@@ -21,6 +21,10 @@ pub struct Up {
     /// Where to take events [default: 127.0.0.1:7740]. Beyond loopback it needs http.tokens and TLS.
     #[arg(long, value_name = "ADDR")]
     listen: Option<String>,
+    /// Where somebody has put junk at the key of what is due next in the bucket, lay what is due over it. Without it the
+    /// archiver halts there. For once, under an administrator's identity: the archiver's own may not write over anything.
+    #[arg(long)]
+    lay_over_junk: bool,
     /// Print a configuration with every key and its default, and exit.
     #[arg(long)]
     example: bool,
@@ -31,5 +35,5 @@ pub fn run(up: &Up) -> Result<ExitCode> {
         print!("{EXAMPLE}");
         return Ok(ExitCode::SUCCESS);
     }
-    daemon::up(&up.from.read(&[("http.listen", up.listen.as_deref())])?)
+    daemon::up(&up.from.read(&[("http.listen", up.listen.as_deref())])?, up.lay_over_junk)
 }

@@ -103,6 +103,11 @@ const LONGEST: Duration = Duration::from_secs(36_500 * 86_400);
 const MAX_PREFIX_BYTES: usize = 255;
 
 impl Archive {
+    /// Whether the configuration says where it is: else it is a folder inside of the data folder.
+    pub fn is_named(&self) -> bool {
+        *self != Archive::Directory(None)
+    }
+
     pub(super) fn read(given: &mut Given) -> Result<Archive> {
         let Some(url) = given.text("archive.url")? else {
             refuse_for_folders(given)?;

@@ -146,12 +146,29 @@ impl Config {
 }
 
 fn check_origin(given: &Given, origin: String) -> Result<String> {
-    match schemas::note::check_name(&origin) {
-        Ok(()) => Ok(origin),
-        Err(why) => {
-            Err(given.wrong("origin", &origin, &format!("a name such as acme.example/audit ({})", why.what)))
+    let wrong = |right: &str| given.wrong("origin", &origin, right);
+    if let Err(why) = schemas::note::check_name(&origin) {
+        return Err(wrong(&format!("a name such as acme.example/audit ({})", why.what)));
+    }
+    if has_probes_place(&origin) {
+        return Err(wrong(
+            "a name without `0/probe` in it: below that stands what `sealog doctor --probe` tries to delete, and an \
+             administrator may delete there (deploy/iam)",
+        ));
+    }
+    Ok(origin)
+}
+
+/// Whether evidence of this origin would stand where policies take everything for probes. A policy that names the origin
+/// could tell them apart, but those that are attached already do not.
+fn has_probes_place(origin: &str) -> bool {
+    let mut parts = origin.split('/').peekable();
+    while let Some(part) = parts.next() {
+        if part == "0" && parts.peek() == Some(&"probe") {
+            return true;
         }
     }
+    false
 }
 
 #[cfg(test)]

@@ -181,3 +181,18 @@ fn a_bucket_s_name_is_checked_before_anything_is_asked() {
     let e = error(&BUCKET.replace("/prod", "//prod"), &[]);
     assert!(e.contains("archive.url") && e.contains("single slashes"), "{e}");
 }
+
+/// `deploy/iam` lets an administrator delete below `*/0/probe/`, whatever stands before it.
+#[test]
+fn no_origin_has_its_evidence_where_probes_are_deleted() {
+    for bad in ["acme.example/0/probe", "acme.example/0/probe/audit", "0/probe", "a/0/0/probe/1"] {
+        let e = error(&format!("origin = \"{bad}\"\n"), &[]);
+        assert!(e.contains(bad) && e.contains("`0/probe`") && e.contains("doctor --probe"), "{e}");
+        let e = error("", &[("SEALOG_ORIGIN", bad)]);
+        assert!(e.contains("SEALOG_ORIGIN") && e.contains("`0/probe`"), "{e}");
+    }
+    for good in ["probe", "acme.example/probe/0", "acme.example/1/probe", "a/00/probe", "a/0/probes", "a/0"] {
+        let config = read(&format!("origin = \"{good}\"\n"), &[]).unwrap();
+        assert_eq!(config.origin.as_deref(), Some(good));
+    }
+}

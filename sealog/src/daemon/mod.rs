@@ -6,6 +6,7 @@ mod folder;
 mod ground;
 mod keeping;
 mod parts;
+mod proofs;
 mod road;
 #[cfg(feature = "kafka")]
 mod shared;
@@ -36,8 +37,8 @@ pub use ground::{archive as open_archive, look_at_gateway};
 pub use shared::{Stage, stage};
 pub use telemetry::begin as begin_telemetry;
 
-/// All stages, until a signal or a halt.
-pub fn up(config: &Config) -> Result<ExitCode> {
+/// All stages, until a signal or a halt. `lay_over`: what is due is archived over junk, where otherwise that halts.
+pub fn up(config: &Config, lay_over: bool) -> Result<ExitCode> {
     // Before anything is said: whoever reads that it is up may stop it at once.
     let signals = Signals::new([SIGINT, SIGTERM])?;
     let mut folder = Folder::take(&config.data_dir)?;
@@ -50,7 +51,7 @@ pub fn up(config: &Config) -> Result<ExitCode> {
     folder.say_who(&url)?;
     #[cfg(feature = "kafka")]
     if let Some(kafka) = &config.kafka {
-        return shared::up(config, kafka, &folder, (gateway, listener, &url), signals);
+        return shared::up(config, kafka, &folder, (gateway, listener, &url), lay_over, signals);
     }
     #[cfg(not(feature = "kafka"))]
     if config.kafka.is_some() {
@@ -58,9 +59,9 @@ pub fn up(config: &Config) -> Result<ExitCode> {
     }
     let keeping = keeping::look(config)?;
     let (ground, store, sealing, place) = embedded_ground(config, &folder)?;
-    let archiver = parts::archiver(&ground, store.clone(), Ending::Finish, false)?;
+    let archiver = parts::archiver(&ground, store.clone(), Ending::Finish, lay_over)?;
     let mut parts = vec![
-        parts::gateway(gateway, &ground, listener)?,
+        parts::gateway(gateway, &ground, listener, Some(store.clone()))?,
         parts::chainer(config, &ground, store.clone(), sealing, Ending::Finish)?,
         parts::archiving(archiver.clone(), keeping),
     ];
@@ -124,6 +125,7 @@ fn greeting(url: &str, chains: u32, place: &Place, between: &str) -> String {
   events   {url}/v1/events{between}
   chain    {origin}/0{more}{new_chains}
   archive  {archive}
+  as tlog  {url}/tlog/
   key      {key}{new_key}
   public   {vkey}
 

@@ -8,23 +8,39 @@ use std::time::Duration;
 use anyhow::Result;
 use archiver::{Archiver, KeepEvents, Trimmer};
 use chainer::{Chainer, Policy};
-use ingestor::gateway::{Gateway, GatewayConfig, Telemetry};
+use ingestor::gateway::{Archived, Gateway, GatewayConfig, Telemetry};
 use ingestor::{Ingestor, Limits};
 use runtime::{Ending, Failure};
 use store::Store;
 
 use super::ground::{Ground, Sealing};
 use super::keeping::Keeping;
+use super::proofs::Proofs;
 use super::road::Part;
 use crate::config::{Config, Kafka};
+use crate::tiles::TlogPages;
 
 /// How many rejections of a chain the embedded log keeps for replay.
 const KEEP_REJECTED: u64 = 1_000;
 const HEARTBEAT_US: i64 = 3_600_000_000;
 
-/// Events over HTTP.
-pub fn gateway(config: GatewayConfig, ground: &Ground, listener: TcpListener) -> Result<Part> {
-    let gateway = Gateway::new(config, ground.stream.clone(), ground.clock.clone(), &ground.registry)?;
+/// Events over HTTP. `archive`: for those who wait until their events are there, and to be shown as transparency logs.
+pub fn gateway(
+    config: GatewayConfig,
+    ground: &Ground,
+    listener: TcpListener,
+    archive: Option<Arc<dyn Store>>,
+) -> Result<Part> {
+    let chains = (0..config.chains).map(|chain| chainer::chain_origin(&ground.origin, chain));
+    let origins: Vec<String> = chains.collect();
+    let logs = archive.clone().map(|store| TlogPages::new(store, move || Ok(origins.clone())));
+    let proofs = archive.map(|store| Proofs::new(store, &ground.origin, config.chains));
+    let archive = proofs.map(|proofs| Arc::new(proofs) as Arc<dyn Archived>);
+    let config = GatewayConfig { archive, ..config };
+    let mut gateway = Gateway::new(config, ground.stream.clone(), ground.clock.clone(), &ground.registry)?;
+    if let Some(logs) = logs {
+        gateway = gateway.with_pages("/tlog", logs);
+    }
     let serve =
         move |stop: &_| gateway.serve(listener, stop).map_err(|error| Failure::Halt(error.to_string()));
     Ok(Part::new("gateway", serve))

@@ -68,6 +68,7 @@ pub fn up(
     kafka: &Kafka,
     folder: &Folder,
     (gateway, listener, url): (GatewayConfig, TcpListener, &str),
+    lay_over: bool,
     signals: Signals,
 ) -> Result<ExitCode> {
     let (store, archive) = ground::archive(config)?;
@@ -83,8 +84,8 @@ pub fn up(
         chains_are_new: false,
         vkey: sealing.signing.vkey(&chainer::chain_origin(&ground.origin, 0)),
     };
-    let archiver = parts::archiver(&ground, store.clone(), Ending::Finish, false)?;
-    let mut parts = vec![parts::gateway(gateway, &ground, listener)?];
+    let archiver = parts::archiver(&ground, store.clone(), Ending::Finish, lay_over)?;
+    let mut parts = vec![parts::gateway(gateway, &ground, listener, Some(store.clone()))?];
     if !kafka.raw_topics.is_empty() {
         parts.push(parts::ingestor(config, kafka, &ground)?);
     }
@@ -133,7 +134,10 @@ pub fn stage(config: &Config, stage: Stage, listen: Option<SocketAddr>) -> Resul
             let gateway = ground::gateway(config)?;
             gateway.check(address)?;
             let ground = connect(config, stage.uses())?;
-            let mut parts = vec![parts::gateway(gateway, &ground, listener)?];
+            // Where the configuration names one: for those who wait for proofs.
+            let archive = config.archive.is_named().then(|| ground::archive(config)).transpose()?;
+            let archive = archive.map(|(store, _)| store);
+            let mut parts = vec![parts::gateway(gateway, &ground, listener, archive)?];
             if !kafka.raw_topics.is_empty() {
                 parts.push(parts::ingestor(config, kafka, &ground)?);
             }

@@ -39,6 +39,14 @@ impl Http {
     }
 }
 
+/// The names on a folder's page that would become parts of keys: for suites that bring pages no server wrote. `folder`: the
+/// folder's path in the URL, with a slash at its end. Err: why the page lists nothing.
+#[cfg(feature = "testing")]
+pub fn names_on(folder: &str, page: &[u8]) -> std::result::Result<Vec<String>, String> {
+    let found = index::parse(folder, page)?.into_iter();
+    Ok(found.filter(|found| found.what != index::What::Odd).map(|found| found.name).collect())
+}
+
 fn read_only(key: &str) -> Error {
     Error::new(Kind::Refused, key, "a web server's copy is only read: write to the archive itself")
 }

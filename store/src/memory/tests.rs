@@ -123,9 +123,11 @@ fn what_is_laid_over_is_newest_and_the_first_stays_readable() {
 #[test]
 fn a_delete_marker_hides_a_key_from_all_but_the_list_of_versions() {
     let store = memory();
+    assert!(!store.get("a", None, None, 9).unwrap_err().is_hidden());
     let first = store.put_new("a", b"1", Keep::Evidence).unwrap();
     let marker = store.hide("a");
     assert_eq!(kind(store.get("a", None, None, 9)), Kind::Missing);
+    assert!(store.get("a", None, Some(0..0), 9).unwrap_err().is_hidden());
     assert_eq!(kind(store.get("a", Some(&marker), None, 9)), Kind::Missing);
     assert_eq!(store.get("a", Some(&first), None, 9).unwrap().bytes, b"1");
     assert!(store.list("", "", Listing::Newest(9)).unwrap().entries.is_empty());

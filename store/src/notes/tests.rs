@@ -206,6 +206,31 @@ fn the_first_key_is_the_one_that_stood_there_first() {
 }
 
 #[test]
+fn what_nobody_signed_is_kept_in_mind_until_it_may_be_signed() {
+    let (store, mut unsigned) = (with_checkpoints(&[0, 3]), Unsigned::default());
+    let next = Signing::from_seed(&[9; 32]);
+    let early = Checkpoint { origin: ORIGIN.to_owned(), size: 9, root: schemas::Hash([0; 32]) }.sign(&next);
+    store.lay_over(&key(&Place::Checkpoint(9)), early.as_bytes());
+    store.lay_over(&key(&Place::Checkpoint(12)), b"junk");
+    let mut newest = || Notes::read_again(&store, ORIGIN, &mut unsigned).unwrap().newest.unwrap().size;
+    assert_eq!((newest(), newest()), (3, 3));
+    // The right one is laid over junk.
+    store.lay_over(&key(&Place::Checkpoint(9)), signed(9, [0; 32]).as_bytes());
+    assert_eq!((newest(), newest()), (9, 9));
+    store.lay_over(&key(&Place::Checkpoint(12)), signed(12, [0; 32]).as_bytes());
+    assert_eq!((newest(), newest()), (12, 12));
+
+    // What was signed by a key that nobody knew.
+    let (store, mut unsigned) = (with_checkpoints(&[0, 3]), Unsigned::default());
+    store.lay_over(&key(&Place::Checkpoint(9)), early.as_bytes());
+    let mut newest = || Notes::read_again(&store, ORIGIN, &mut unsigned).unwrap().newest.unwrap().size;
+    assert_eq!((newest(), newest()), (3, 3));
+    let note = KeyNote { first_size: 5, vkey: next.vkey(ORIGIN) }.sign(&next, Some(&signing()));
+    store.lay_over(&key(&Place::Key(5)), note.as_bytes());
+    assert_eq!((newest(), newest()), (9, 9));
+}
+
+#[test]
 fn two_checkpoints_of_one_size_under_one_key_halt() {
     let store = with_checkpoints(&[0, 3]);
     store.lay_over(&key(&Place::Checkpoint(3)), signed(3, [0; 32]).as_bytes());

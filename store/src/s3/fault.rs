@@ -38,17 +38,27 @@ pub(super) struct Fault {
     said: String,
     /// How often it was asked.
     tries: u32,
+    /// It is missing because a delete marker lies over it.
+    is_hidden: bool,
+    /// It is the object itself that cannot be looked at, as far as a HEAD can tell.
+    pub(super) is_veiled: bool,
 }
 
 impl Fault {
     /// Worth another try; `said` says what happened.
     pub(super) fn again(said: impl Into<String>) -> Fault {
-        Fault { meaning: Meaning::Again, code: String::new(), said: said.into(), tries: 1 }
+        let (meaning, code) = (Meaning::Again, String::new());
+        Fault { meaning, code, said: said.into(), tries: 1, is_hidden: false, is_veiled: false }
     }
 
     /// An answer that the server gives, and may not.
     pub(super) fn refused(said: impl Into<String>) -> Fault {
         Fault { meaning: Meaning::Refused, ..Fault::again(said) }
+    }
+
+    /// The condition of a write does not hold.
+    pub(super) fn precondition() -> Fault {
+        Fault { meaning: Meaning::Precondition, ..Fault::again(String::new()) }
     }
 
     /// Of a request that says nothing of an object.
@@ -71,12 +81,13 @@ impl Fault {
 
     /// As an error of the seam. `doing` says what failed: "reading".
     pub(super) fn into_error(self, key: &str, doing: &str) -> Error {
-        let Fault { meaning, code, said, tries } = self;
+        let Fault { meaning, code, said, tries, is_hidden, .. } = self;
         let advice = advice(&code, meaning);
         match meaning {
             Meaning::Again => {
                 Error::new(Kind::Away, key, format!("{doing} failed, asked {tries} times, {advice}: {said}"))
             }
+            Meaning::Missing if is_hidden => Error::hidden(key),
             Meaning::Missing => Error::new(Kind::Missing, key, "there is no such object"),
             Meaning::Precondition => {
                 Error::new(Kind::Changed, key, "it is not what was expected: read it again")
@@ -93,6 +104,8 @@ where
     fn from(error: SdkError<E, HttpResponse>) -> Fault {
         let status = error.raw_response().map(|response| response.status().as_u16());
         let code = error.code().unwrap_or_default().to_owned();
+        let marker = error.raw_response().and_then(|response| response.headers().get(DELETE_MARKER));
+        let is_hidden = marker == Some("true");
         match (&error, status) {
             (SdkError::ServiceError(_), Some(..300)) => {
                 Fault::refused(format!("an answer that cannot be read: {}", chain(&error).0))
@@ -102,18 +115,18 @@ where
                 let message = error.message().unwrap_or("no reason was given");
                 let request = error.request_id().map(|id| format!(", request {id}")).unwrap_or_default();
                 let named = if code.is_empty() { String::new() } else { format!("{code}: ") };
-                Fault {
-                    meaning,
-                    said: format!("{named}{message} (status {status}{request})"),
-                    code,
-                    tries: 1,
-                }
+                // A key of whoever put it is wanted. With a HEAD no word comes that would say so.
+                let is_veiled = status == 400 && code.is_empty();
+                let said = format!("{named}{message} (status {status}{request})");
+                Fault { meaning, code, is_hidden, is_veiled, ..Fault::again(said) }
             }
             // Cut, or no answer of S3.
             _ => match chain(&error) {
-                (said, Some(code)) => {
-                    Fault { meaning: Meaning::Refused, code: code.to_owned(), said, tries: 1 }
-                }
+                (said, Some(code)) => Fault {
+                    code: code.to_owned(),
+                    is_veiled: code == UNREADABLE_HEAD,
+                    ..Fault::refused(said)
+                },
                 (said, None) => Fault::again(said),
             },
         }
@@ -126,6 +139,9 @@ const NO_CREDENTIALS: &str = "CredentialsNotLoaded";
 /// Stands where the client has no word: an answer came, and its head cannot be read. Whoever may put can make it so for
 /// good, by what GET is to say of his object.
 const UNREADABLE_HEAD: &str = "UnreadableHead";
+
+/// Says of a key that is missing that a delete marker lies over it.
+const DELETE_MARKER: &str = "x-amz-delete-marker";
 
 /// The error and all below it as one line, and what it is called if it is for good.
 fn chain(error: &(dyn StdError + 'static)) -> (String, Option<&'static str>) {

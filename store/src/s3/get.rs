@@ -99,8 +99,17 @@ impl S3 {
         Ok(Read::Object(answer.known().object(&self.options.encryption, bytes, size_bytes)))
     }
 
-    /// What is known of the object, without its bytes.
+    /// What is known of the object, without its bytes. Of the newest that cannot be looked at, what the list says.
     fn look(&self, asked: &Asked) -> Result<Object, Fault> {
+        match self.head(asked) {
+            Err(fault) if fault.is_veiled && asked.version.is_none() => {
+                self.newest_listed(asked.full_key, fault)
+            }
+            answer => answer,
+        }
+    }
+
+    pub(super) fn head(&self, asked: &Asked) -> Result<Object, Fault> {
         self.ask(0, |time| async move {
             let request = self.client.head_object().bucket(&self.options.bucket).key(asked.full_key);
             let request = request.set_version_id(asked.version.map(str::to_owned));
@@ -181,9 +190,10 @@ fn lock(mode: &str, until: DateTime) -> Lock {
 }
 
 /// Which object.
-struct Asked<'a> {
-    full_key: &'a str,
-    version: Option<&'a str>,
+pub(super) struct Asked<'a> {
+    pub(super) full_key: &'a str,
+    /// None: the newest.
+    pub(super) version: Option<&'a str>,
 }
 
 /// What GET and HEAD say alike.

@@ -10,6 +10,8 @@
 //! * A key under a delete marker is free on AWS and MinIO. versitygw says that it is not.
 //! * versitygw tells a lock apart from the object. So an object that seems to have none is asked about once more, and
 //!   one whose lock is not ours to see has none for us.
+//! * An object under somebody's own key (SSE-C) cannot be looked at. What the list says of it is enough to lay another
+//!   over it; on MinIO that write goes without its condition, which is compared before.
 //! * When an object was written is told in whole seconds: no server says more of it in every answer.
 //! * A list out of order, or with keys that were not asked for, is refused: what is missing from it would look as if
 //!   it were not there.
@@ -28,6 +30,7 @@ mod list;
 mod options;
 mod probe;
 mod put;
+mod veiled;
 mod versions;
 
 use std::ops::Range;

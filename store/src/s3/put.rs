@@ -12,6 +12,7 @@ use schemas::{Hash, Micros};
 
 use super::attempt::within;
 use super::options::Encryption;
+use super::veiled::NOT_COMPARED;
 use super::{S3, version_of};
 use crate::{Error, Keep, Kind, Mode, Result, Retention, Tag, Version};
 
@@ -41,17 +42,24 @@ impl S3 {
         let sha256 = STANDARD.encode(Hash::of(&[body]).0);
         // Shared by all attempts.
         let sent = SdkBody::from(body.to_vec());
-        let put = || {
+        let put = |condition: Option<&Condition>| {
             let request = self.client.put_object().bucket(&self.options.bucket).key(&full_key);
-            let request = match &condition {
-                Condition::Absent => request.if_none_match("*"),
-                Condition::Is(tag) => request.if_match(&tag.0),
+            let request = match condition {
+                Some(Condition::Absent) => request.if_none_match("*"),
+                Some(Condition::Is(tag)) => request.if_match(&tag.0),
+                None => request,
             };
             let request = request.checksum_sha256(&sha256).content_length(size_bytes as i64);
             let request = self.encrypted(self.locked(request, keep));
             request.body(ByteStream::new(sent.try_clone().unwrap_or_else(SdkBody::taken)))
         };
-        let answer = self.ask(size_bytes, |time| within(time, put().send()));
+        let ask = |condition| self.ask(size_bytes, |time| within(time, put(condition).send()));
+        let answer = match ask(Some(&condition)) {
+            Err(fault) if fault.code == NOT_COMPARED => {
+                self.compare(&full_key, &condition, fault).and_then(|()| ask(None))
+            }
+            answer => answer,
+        };
         match answer {
             Ok(written) => {
                 self.check_encryption(key, &written)?;

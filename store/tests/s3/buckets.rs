@@ -98,5 +98,13 @@ pub fn objects_are_encrypted_as_configured(site: &Site) {
         let how = root.head("a", &version).server_side_encryption().map(|how| how.as_str().to_owned());
         assert_eq!(how.as_deref(), Some(name), "{encryption:?}");
         assert_eq!(store.get("a", Some(&version), None, 100).unwrap().bytes, b"secret at rest");
+        // Each way of reading says so of what anybody else has put.
+        root.lay_over("b", b"plain");
+        for range in [None, Some(0..3), Some(0..0)] {
+            let otherwise = |key| store.get(key, None, range.clone(), 100).unwrap().encrypted_otherwise;
+            assert_eq!(otherwise("a"), None, "{encryption:?} {range:?}");
+            let said = otherwise("b").unwrap_or_default();
+            assert!(said.contains("nothing that the server tells of"), "{encryption:?} {range:?}: {said}");
+        }
     }
 }

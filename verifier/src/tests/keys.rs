@@ -1,85 +1,15 @@
-//! Notes and keys: rows 19 and 21.
+//! Keys: what is said of one that took over, and of one that may not be.
 
-use base64_of::standard;
-use schemas::{Hash, KeyNote, Place, Signing, hex};
+use schemas::{Place, Signing};
 
-use super::{CHAIN_0, CHAIN_1, assert_broken, chain_0, check_zero, has, memory, options};
-use crate::testing::{ChainBuilder, events};
-use crate::{Check, Options, Verdict, verify};
+use super::{CHAIN_0, CHAIN_1, assert_broken, check, memory, options};
+use crate::testing::{ChainBuilder, events, rows};
+use crate::{Bound, Check, Options, Scope, Verdict, verify};
 
-/// Base64, so that a test can misspell it.
-mod base64_of {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-    pub fn standard(bytes: &[u8]) -> String {
-        let mut out = String::new();
-        for part in bytes.chunks(3) {
-            let group = part.iter().chain([0, 0].iter()).take(3).fold(0u32, |n, b| n << 8 | u32::from(*b));
-            for digit in 0..4 {
-                let value = DIGITS[(group >> (18 - 6 * digit) & 63) as usize] as char;
-                out.push(if digit > part.len() { '=' } else { value });
-            }
-        }
-        out
-    }
-}
-
-/// Row 19.
 #[test]
-fn a_checkpoint_in_any_other_form_than_the_keys_own_is_found() {
-    let zero = chain_0();
-    let (key, good) = (zero.key(&Place::Checkpoint(305)), String::from_utf8(zero.note(305)).unwrap());
-    let (text, line) = good.split_once("\n\n").unwrap();
-    let stranger = Signing::from_seed(&[9; 32]);
-    let foreign = stranger.sign(CHAIN_0, &format!("{text}\n"));
-    // 68 bytes end in one padding character, so the last digit has two bits to spare.
-    let (last, spare) = (good.len() - 3, |digit: char| char::from(digit as u8 + 1));
-    let misspelled = format!("{}{}=\n", &good[..last], spare(good[last..].chars().next().unwrap()));
-    let claimed = line.split(' ').next_back().unwrap();
-    // The id of the right key over a signature of another: ids are 32 bits, collisions can be made.
-    let collision = foreign.replacen(&foreign.split(' ').next_back().unwrap()[..5], &claimed[..5], 1);
-    for bad in [
-        good.replacen("305", "306", 1),
-        format!("{text}\n\n{foreign}"),
-        format!("{text}\n\n{collision}"),
-        format!("{text}\n\n{}", Signing::from_seed(&[7; 32]).sign(CHAIN_1, &format!("{text}\n"))),
-        format!("{good}{line}"),
-        format!("{good}{foreign}"),
-        misspelled,
-        good.replacen("\n305\n", "\n0305\n", 1),
-        good.replace('\n', "\r\n"),
-        good.trim_end().to_owned(),
-        good.replacen("\n\n", "\nextension\n\n", 1),
-        good.replacen(CHAIN_0, CHAIN_1, 1),
-        "x".repeat(9_000),
-        String::new(),
-    ] {
-        let mut zero = chain_0();
-        zero.objects.insert(key.clone(), bad.into_bytes());
-        assert_broken(&check_zero(&zero), Check::CheckpointNote, &key, (300, 304));
-    }
-    let mut renamed = chain_0();
-    renamed.objects.insert(key.clone(), zero.note(300));
-    assert_broken(&check_zero(&renamed), Check::CheckpointPlace, &key, (300, 304));
-    let mut missing = chain_0();
-    missing.objects.remove(&key);
-    assert_broken(&check_zero(&missing), Check::CheckpointMissing, &key, (300, 304));
-}
-
-/// Row 19.
-#[test]
-fn a_key_that_fits_every_signature_is_refused() {
-    let mut zero = chain_0();
-    let key = zero.key(&Place::Key(0));
-    let mut weak = [0; 33];
-    (weak[0], weak[1]) = (1, 1);
-    let id = hex(&Hash::of(&[CHAIN_0.as_bytes(), b"\n", &weak]).0[..4]);
-    let good = String::from_utf8(zero.objects[&key].clone()).unwrap();
-    let note = good.replace(&zero.vkey().to_string(), &format!("{CHAIN_0}+{id}+{}", standard(&weak)));
-    zero.objects.insert(key.clone(), note.into_bytes());
-    let report = check_zero(&zero);
-    assert_broken(&report, Check::KeyNote, &key, (0, 564));
-    assert!(report.first.unwrap().found.contains("small order"));
+fn a_key_that_fits_every_signature_is_named_for_it() {
+    let case = rows::row_19_a_key_that_fits_every_signature().remove(0);
+    assert!(check(&case.objects).first.unwrap().found.contains("small order"));
 }
 
 /// A chain whose second key signs from size 11 on.
@@ -106,54 +36,102 @@ fn a_key_that_took_over_is_followed_and_either_may_be_pinned() {
     let mut early = ChainBuilder::begin(CHAIN_0, 7);
     early.seal(events(0..10)).rotate(8);
     let pinned = Options { pinned: vec![early.vkey()], ..options() };
-    let report = verify(&memory(&early.objects), &pinned);
-    assert_broken(&report, Check::KeyPinned, &early.key(&Place::Key(0)), (0, 9));
+    let first = verify(&memory(&early.objects), &pinned).first.unwrap();
+    assert_eq!((first.check, first.key), (Check::KeyPinned, Some(early.key(&Place::Key(0)))));
+    assert!(first.found.contains("has signed no checkpoint"), "{}", first.found);
     assert_eq!(super::check(&early.objects).verdict, Verdict::Unanchored);
 }
 
-/// Row 21.
-#[test]
-fn a_key_that_nobody_vouches_for_is_found() {
-    let key = rotated().key(&Place::Key(11));
-    let (first, second) = (Signing::from_seed(&[7; 32]), Signing::from_seed(&[8; 32]));
-    let stranger = Signing::from_seed(&[9; 32]);
-    let note = |vkey, first_size| KeyNote { first_size, vkey };
-    for bad in [
-        note(second.vkey(CHAIN_0), 11).sign(&second, None),
-        note(second.vkey(CHAIN_0), 11).sign(&second, Some(&stranger)),
-        note(second.vkey(CHAIN_0), 11).sign(&first, Some(&first)),
-        note(second.vkey(CHAIN_0), 12).sign(&second, Some(&first)),
-        note(second.vkey(CHAIN_1), 11).sign(&second, Some(&first)),
-    ] {
-        let mut chain = rotated();
-        chain.objects.insert(key.clone(), bad.into_bytes());
-        assert_broken(&super::check(&chain.objects), Check::KeyNote, &key, (10, 19));
-    }
-    let mut chain = rotated();
-    chain.objects.remove(&chain.key(&Place::Key(0)));
-    let report = super::check(&chain.objects);
-    assert_broken(&report, Check::KeyMissing, &chain.key(&Place::Key(0)), (0, 19));
+/// A chain of one key that is revoked from its second checkpoint on.
+fn of_one_key() -> (ChainBuilder, Options) {
+    let mut chain = ChainBuilder::begin(CHAIN_0, 7);
+    chain.seal(events(0..10)).seal(events(10..20)).seal(events(20..30)).seal(events(30..40));
+    let revoked = vec![(chain.vkey(), 20)];
+    (chain, Options { revoked, ..options() })
 }
 
-/// Row 21.
 #[test]
-fn a_key_that_signs_out_of_its_range_is_found() {
-    let checkpoint = |chain: &ChainBuilder, seed: u8| {
-        let (signed, _) = schemas::Checkpoint::parse(&chain.note(20)).unwrap();
-        signed.sign(&Signing::from_seed(&[seed; 32])).into_bytes()
-    };
-    let mut chain = rotated();
-    let key = chain.key(&Place::Checkpoint(20));
-    chain.objects.insert(key.clone(), checkpoint(&chain, 7));
-    assert_broken(&super::check(&chain.objects), Check::CheckpointNote, &key, (10, 19));
+fn what_a_revoked_key_signed_is_found_however_little_is_walked() {
+    let (chain, full) = of_one_key();
+    let store = memory(&chain.objects);
+    let range = |from, to| Scope::Range { from: Some(Bound::Seq(from)), to: Some(Bound::Seq(to)) };
+    let quick = Scope::Quick { sample: 1, seed: 3 };
+    for scope in [Scope::Full, quick, range(0, 3), range(12, 13), range(33, 35)] {
+        let asked = Options { scope: scope.clone(), ..full.clone() };
+        let report = verify(&store, &asked);
+        assert_broken(&report, Check::KeyRevoked, &chain.key(&Place::Checkpoint(20)), (10, 39));
+        assert_eq!(report.findings.len(), 1, "{scope:?}: {report}");
+        let known = vec![super::known("kept", &chain.note(30))];
+        let report = verify(&store, &Options { known, ..asked.clone() });
+        assert_broken(&report, Check::KeyRevoked, &chain.key(&Place::Checkpoint(40)), (30, 39));
+        let known = vec![super::known("kept", &chain.note(40))];
+        let report = verify(&store, &Options { known, ..asked });
+        assert_eq!((report.verdict.exit_code(false), report.findings.len()), (0, 0), "{scope:?}: {report}");
+    }
+}
 
-    // In force in the middle of a segment.
+#[test]
+fn the_report_says_which_keys_are_revoked_and_why_that_breaks_it() {
+    let (chain, options) = of_one_key();
+    let report = verify(&memory(&chain.objects), &options);
+    assert_eq!(report.revoked[0].vkey, chain.vkey().to_string());
+    assert_eq!((report.revoked[0].size, report.chains[0].keys[0].revoked_from), (20, Some(20)));
+    let page = report.to_string();
+    for due in [
+        format!("revoked: {} from size 20 on, as --revoked says\n", chain.vkey()),
+        "taken from the archive on trust, revoked from size 20 on\n".to_owned(),
+        "seqs 10 to 39 are vouched for by a revoked key alone".to_owned(),
+        "who holds the key can sign any size".to_owned(),
+    ] {
+        assert!(page.contains(&due), "{due:?} in\n{page}");
+    }
+    assert!(!verify(&memory(&chain.objects), &super::options()).to_string().contains("revoked"));
+}
+
+#[test]
+fn a_revoked_key_is_revoked_in_every_chain_and_each_has_its_own_size() {
+    let (zero, one) = (super::chain_0(), super::chain_1());
+    let store = memory(&super::both(&zero, &one));
+    let check = |sizes: &[(&str, u64)]| {
+        let revoked = sizes.iter().map(|(name, size)| (zero.vkey().renamed(name), *size)).collect();
+        verify(&store, &Options { revoked, ..options() })
+    };
+    let report = check(&[(CHAIN_0, 305)]);
+    assert_broken(&report, Check::KeyRevoked, &zero.key(&Place::Checkpoint(305)), (300, 564));
+    let of_one = &report.findings[1];
+    assert_eq!(
+        (of_one.chain.as_deref(), of_one.first_seq, of_one.last_seq),
+        (Some(CHAIN_1), Some(0), Some(19))
+    );
+    assert!(of_one.found.contains("no size was given for this chain"), "{}", of_one.found);
+    assert_eq!(check(&[(CHAIN_0, 566), (CHAIN_1, 21)]).verdict, Verdict::Unanchored);
+    let report = check(&[(CHAIN_0, 566), (CHAIN_1, 20)]);
+    assert_broken(&report, Check::KeyRevoked, &one.key(&Place::Checkpoint(20)), (10, 19));
+}
+
+#[test]
+fn who_was_handed_over_to_before_what_was_kept_goes_on_and_who_was_after_does_not() {
     let mut chain = rotated();
-    let (old, new) = (Signing::from_seed(&[7; 32]), Signing::from_seed(&[8; 32]));
-    chain.objects.remove(&chain.key(&Place::Key(11)));
-    let note = KeyNote { first_size: 14, vkey: new.vkey(CHAIN_0) }.sign(&new, Some(&old));
-    let key = chain.key(&Place::Key(14));
-    chain.objects.insert(key.clone(), note.into_bytes());
-    assert_broken(&super::check(&chain.objects), Check::KeyPlace, &key, (13, 13));
-    assert!(!has(&super::check(&chain.objects), Check::KeyNote, &key));
+    chain.seal(events(20..30));
+    let revoked = vec![(Signing::from_seed(&[7; 32]).vkey(CHAIN_0), 10)];
+    let with = |size| {
+        let known = vec![super::known("kept", &chain.note(size))];
+        verify(&memory(&chain.objects), &Options { revoked: revoked.clone(), known, ..options() })
+    };
+    assert_eq!(with(20).verdict, Verdict::Unanchored, "{}", with(20));
+    let report = with(10);
+    assert_broken(&report, Check::KeyRevoked, &chain.key(&Place::Checkpoint(20)), (10, 29));
+    assert_eq!(report.chains[0].keys[1].revoked_from, Some(11));
+    assert!(report.findings[0].found.contains(&format!("it handed over to {}", chain.vkey())), "{report}");
+}
+
+#[test]
+fn a_revoked_key_that_the_archive_does_not_know_may_be_mistyped_and_that_is_said() {
+    let (chain, stranger) = (of_one_key().0, Signing::from_seed(&[9; 32]).vkey(CHAIN_0));
+    let revoked = vec![(stranger.clone(), 0), (chain.vkey().renamed("elsewhere/0"), 41)];
+    let report = verify(&memory(&chain.objects), &Options { revoked, ..options() });
+    assert_eq!(report.notices.len(), 1, "a key is known whatever its name: {report}");
+    let notice = &report.notices[0];
+    assert_eq!(notice.kind, "revoked-unknown");
+    assert!(notice.text.contains(&stranger.to_string()), "{}", notice.text);
 }

@@ -3,14 +3,13 @@
 use std::io::Write;
 use std::ops::ControlFlow;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use schemas::avro::Shape;
 use schemas::{Layout, Micros, Place, SegmentFile, Seq, Trees};
 use store::versions::fitting_of;
 use store::{Listing, Object, Store};
-use verifier::Ahead;
+use verifier::{Ahead, Bound, Evidence};
 
-use super::Bound;
 use super::lines::Lines;
 use super::segment::{self, Listed, MAX_SEGMENT_BYTES, damaged};
 
@@ -22,6 +21,8 @@ pub struct ChainReader {
     to: Option<Bound>,
     /// The key of the last segment that was read; empty before the first.
     after: String,
+    /// The seq that comes next; None before the first.
+    next_seq: Option<Seq>,
     has_begun: bool,
     has_ended: bool,
 }
@@ -32,7 +33,7 @@ impl ChainReader {
     pub fn new(origin: &str, from: Option<Bound>, to: Option<Bound>) -> ChainReader {
         let layout = Layout::of(origin);
         let (origin, after) = (origin.to_owned(), String::new());
-        ChainReader { origin, layout, from, to, after, has_begun: false, has_ended: false }
+        ChainReader { origin, layout, from, to, after, next_seq: None, has_begun: false, has_ended: false }
     }
 
     pub fn origin(&self) -> &str {
@@ -85,7 +86,7 @@ impl ChainReader {
         listed: &[Listed],
         lines: &mut Lines<W>,
     ) -> Result<()> {
-        let layout = self.layout.clone();
+        let (layout, origin) = (self.layout.clone(), self.origin.clone());
         // What begins behind the end is not read.
         let begins_in_time = |one: &&Listed| match (self.to, self.first_seq(&one.key)) {
             (Some(Bound::Seq(to)), Some(first)) => first.0 <= to,
@@ -96,9 +97,13 @@ impl ChainReader {
         ahead.in_order(
             wanted,
             |nth| listed[nth].size_bytes(),
-            |nth| segment::read(store, &layout, &listed[nth]),
+            |nth| segment::read_ahead(store, &layout, &origin, &listed[nth]),
             |nth, read| {
-                printed = read.and_then(|bytes| self.print_segment(&listed[nth].key, &bytes, lines));
+                let bytes = read.and_then(|read| match read {
+                    Some(bytes) => Ok(bytes),
+                    None => segment::read(store, &layout, &origin, &listed[nth]),
+                });
+                printed = bytes.and_then(|bytes| self.print_segment(&listed[nth].key, &bytes, lines));
                 match printed.is_err() || self.has_ended || lines.is_done() {
                     true => ControlFlow::Break(()),
                     false => ControlFlow::Continue(()),
@@ -130,7 +135,14 @@ impl ChainReader {
                 after = key;
                 continue;
             }
-            // What was laid over it says what whoever laid it there wants.
+            // What was laid over it, or before it, says what whoever laid it there wants.
+            if let (true, Some(size)) = (versions.len() > 1, self.size_of_trees(&key)) {
+                let names = |trees: &Trees| self.named_by(&key, trees, seq);
+                let right = Evidence::of(store, &self.origin)?.trees(size, &versions, names)?;
+                if right.is_some() {
+                    return Ok(right);
+                }
+            }
             versions.reverse();
             let fits = |object: &Object| self.segment_named(&key, &object.bytes, seq);
             let found = fitting_of(store, &versions, MAX_SEGMENT_BYTES, fits)?;
@@ -144,7 +156,17 @@ impl ChainReader {
 
     /// The key of the segment that holds the seq, as the trees file at `key` has it; None if it cannot be that one.
     fn segment_named(&self, key: &str, bytes: &[u8], seq: u64) -> Option<String> {
-        let trees = Trees::parse(bytes).ok()?;
+        self.named_by(key, &Trees::parse(bytes).ok()?, seq)
+    }
+
+    fn size_of_trees(&self, key: &str) -> Option<u64> {
+        match Place::parse(key.strip_prefix(self.layout.root())?)? {
+            Place::Trees(size) => Some(size),
+            _ => None,
+        }
+    }
+
+    fn named_by(&self, key: &str, trees: &Trees, seq: u64) -> Option<String> {
         let segment = format!("{}{}", self.layout.root(), trees.segment_key);
         let is_it = self.layout.key(&Place::Trees(trees.size)) == key
             && (trees.first_seq.0..trees.size).contains(&seq)
@@ -155,11 +177,13 @@ impl ChainReader {
     /// A segment holds events of one day, that of its folder: of that day the last that begins by then.
     fn segment_of_time(&mut self, store: &dyn Store, time: Micros) -> Result<Option<String>> {
         let folder = format!("{}date={}/", self.layout.segments(), time.date());
-        let of_day = store::keys_after(store, &folder, "")?;
+        let mut of_day = store::keys_after(store, &folder, "")?;
+        // Anything may have been put there.
+        of_day.retain(|key| self.first_seq(key).is_some());
         let (mut begins_by, mut begins_later) = (0, of_day.len());
         while begins_by < begins_later {
             let middle = begins_by + (begins_later - begins_by) / 2;
-            if segment::first_sealed_at(store, &self.layout, &of_day[middle])? <= time {
+            if segment::first_sealed_at(store, &self.layout, &self.origin, &of_day[middle])? <= time {
                 begins_by = middle + 1;
             } else {
                 begins_later = middle;
@@ -178,7 +202,11 @@ impl ChainReader {
 
     fn print_segment<W: Write>(&mut self, key: &str, bytes: &[u8], lines: &mut Lines<W>) -> Result<()> {
         let segment = SegmentFile::parse(bytes).with_context(|| damaged(key))?;
+        if let Some(due) = self.next_seq.filter(|due| *due != segment.header.first_seq) {
+            bail!("{key} begins with seq {}, due is {due}: {}", segment.header.first_seq, damaged(key));
+        }
         let shape = Shape::parse(&segment.header.event_schema).with_context(|| damaged(key))?;
+        self.next_seq = Some(segment.header.last_seq.next());
         let mut printed = Ok(());
         let read = segment.walk(&shape, |sealed, _| {
             if is_beyond(self.to, sealed.seq, sealed.sealed_at) {

@@ -19,13 +19,14 @@ pub struct Lines<W: Write> {
     left: Option<u64>,
 }
 
+/// What a line has of an event, whichever command shows it.
 #[derive(Serialize)]
-struct Line<'a> {
-    seq: u64,
-    sealed_at: String,
-    hash: String,
-    chain: &'a str,
-    event: &'a Value,
+pub struct Line<'a> {
+    pub seq: u64,
+    pub sealed_at: String,
+    pub hash: String,
+    pub chain: &'a str,
+    pub event: &'a Value,
 }
 
 impl<W: Write> Lines<W> {

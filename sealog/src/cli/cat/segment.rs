@@ -1,10 +1,11 @@
-//! One segment of an archive: of its versions the oldest that its trees file names.
+//! One segment of an archive: of its versions the one that gives the signed root.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use schemas::avro::Shape;
 use schemas::{Hash, Layout, Micros, Place, SegmentFile, Trees};
 use store::versions::{fitting, fitting_of};
-use store::{Entry, Object, Store};
+use store::{Entry, Kind, Object, Store};
+use verifier::{Choice, Evidence};
 
 pub const MAX_SEGMENT_BYTES: u64 = 1 << 30;
 /// A segment whose size no list says is taken for this large.
@@ -40,12 +41,40 @@ pub fn listed(store: &dyn Store, key: &str) -> Result<Listed> {
     Listed::of(&versions).with_context(|| format!("{key} is not there: run `sealog verify` on the archive"))
 }
 
+/// The bytes of a segment, as many as were set aside for it. None: it is larger, as one can be whose size no list says; then
+/// it is to be read by itself.
+pub fn read_ahead(
+    store: &dyn Store,
+    layout: &Layout,
+    origin: &str,
+    listed: &Listed,
+) -> Result<Option<Vec<u8>>> {
+    let [only] = listed.versions.as_slice() else {
+        return read(store, layout, origin, listed).map(Some);
+    };
+    let max_bytes = listed.size_bytes().min(MAX_SEGMENT_BYTES);
+    match store.get(&listed.key, Some(&only.version), None, max_bytes) {
+        Ok(object) => Ok(Some(object.bytes)),
+        Err(error) if error.kind() == Kind::TooLarge && only.size_bytes == 0 => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// The bytes of a segment.
-pub fn read(store: &dyn Store, layout: &Layout, listed: &Listed) -> Result<Vec<u8>> {
+pub fn read(store: &dyn Store, layout: &Layout, origin: &str, listed: &Listed) -> Result<Vec<u8>> {
     let key = &listed.key;
     if let [only] = listed.versions.as_slice() {
         return Ok(store.get(key, Some(&only.version), None, MAX_SEGMENT_BYTES)?.bytes);
     }
+    match Evidence::of(store, origin)?.segment(key, &listed.versions)? {
+        Choice::Right(object) => return Ok(object.bytes),
+        Choice::None => bail!("no version of it gives the root that is signed: {}", damaged(key)),
+        Choice::Open => {}
+    }
+    eprintln!(
+        "sealog cat: {key} has several versions, and nothing signed says yet which of them is right: what was written \
+         first is shown"
+    );
     // A segment and a trees file that name each other may both have been laid over the right ones: those came first.
     let oldest_first: Vec<Entry> = listed.versions.iter().rev().cloned().collect();
     let is_named = |object: &Object| is_named(store, layout, key, &object.bytes).then_some(());
@@ -71,7 +100,7 @@ fn is_named(store: &dyn Store, layout: &Layout, key: &str, bytes: &[u8]) -> bool
 }
 
 /// When the first event of a segment was sealed.
-pub fn first_sealed_at(store: &dyn Store, layout: &Layout, key: &str) -> Result<Micros> {
+pub fn first_sealed_at(store: &dyn Store, layout: &Layout, origin: &str, key: &str) -> Result<Micros> {
     let listed = listed(store, key)?;
     if let [only] = listed.versions.as_slice() {
         let beginning = store.get(key, Some(&only.version), Some(0..BEGINNING_BYTES), BEGINNING_BYTES)?;
@@ -79,7 +108,7 @@ pub fn first_sealed_at(store: &dyn Store, layout: &Layout, key: &str) -> Result<
             return Ok(first);
         }
     }
-    first_in(key, &read(store, layout, &listed)?)
+    first_in(key, &read(store, layout, origin, &listed)?)
 }
 
 /// The same, of its bytes, or of enough of them.

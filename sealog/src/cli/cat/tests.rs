@@ -112,6 +112,16 @@ fn what_lies_over_a_segment_or_hides_it_is_seen_through() {
     assert_eq!(printed(&store, &["--chain", "0"]).unwrap(), whole);
 }
 
+#[test]
+fn junk_among_the_segments_of_a_day_does_not_keep_it_from_beginning_there() {
+    let store = archive();
+    let begun = |from: &str| printed(&store, &["--chain", "0", "--from", from]).unwrap().len();
+    for name in ["0", "00000000000000000005.avro.bak", "zz/00000000000000000005.avro"] {
+        store.lay_over(&format!("{CHAIN_0}/segments/date=2026-11-21/{name}"), b"junk");
+        assert_eq!((begun("2026-11-21T09:30:06Z"), begun("2026-11-21")), (9, 15), "{name}");
+    }
+}
+
 /// Chain 0 with events from that number on: what anybody who may put can lay over it, but for the signatures.
 fn zero_of(first: u64) -> ChainBuilder {
     let mut zero = ChainBuilder::begin(CHAIN_0, 7);
@@ -168,6 +178,82 @@ fn a_segment_and_a_trees_file_forged_together_are_not_printed() {
     // Of a segment that no trees file names yet, what was written first.
     (0..3).for_each(|nth| assert!(store.remove(&forged.trees_key(nth))));
     assert_eq!(printed(&store, &["--chain", "0"]).unwrap(), whole);
+}
+
+#[test]
+fn a_pair_that_was_forged_before_the_right_one_was_written_is_not_printed() {
+    let (right, forged) = (zero_of(0), zero_of(500));
+    let store = Memory::new(Arc::new(SystemClock));
+    // Whoever may put can be there before the archiver, which then lays the right version over it.
+    for nth in 0..3 {
+        for key in [forged.segment_key(nth), forged.trees_key(nth)] {
+            store.lay_over(&key, &forged.objects[&key]);
+        }
+    }
+    right.objects.iter().for_each(|(key, bytes)| drop(store.lay_over(key, bytes)));
+    let ids = |args: &[&str]| -> Vec<Value> {
+        printed(&store, args).unwrap().iter().map(|line| line["event"]["id"].clone()).collect()
+    };
+    let due: Vec<Value> = (0..15).map(|n| format!("e-{n}").into()).collect();
+    assert_eq!(ids(&[]), due);
+    assert_eq!(ids(&["--from", "6"]), due[6..]);
+    // Where none of them gives the signed root, none is printed.
+    let alone = archive();
+    for nth in [0, 1] {
+        assert!(alone.remove(&right.segment_key(nth)));
+        (0..2).for_each(|_| {
+            drop(alone.lay_over(&forged.segment_key(nth), &forged.objects[&forged.segment_key(nth)]))
+        });
+    }
+    assert!(format!("{:#}", printed(&alone, &["--chain", "0"]).unwrap_err()).contains("no version of it"));
+}
+
+#[test]
+fn a_segment_that_does_not_follow_ends_it() {
+    let store = archive();
+    assert!(store.remove(&zero_of(0).segment_key(1)));
+    let ended = printed(&store, &["--chain", "0"]).unwrap_err();
+    assert!(format!("{ended:#}").contains("begins with seq 10, due is 5"), "{ended:#}");
+}
+
+/// A web server whose list says no sizes, with segments that are larger than anybody sets aside for them.
+struct Sizeless(Memory, Mutex<Vec<(String, u64)>>);
+
+impl store::memory::Between for Sizeless {
+    fn below(&self) -> &Memory {
+        &self.0
+    }
+
+    fn get_between(
+        &self,
+        key: &str,
+        version: Option<&store::Version>,
+        range: Option<std::ops::Range<u64>>,
+        max_bytes: u64,
+    ) -> store::Result<store::Object> {
+        if key.contains("/segments/") {
+            self.1.lock().unwrap().push((key.to_owned(), max_bytes));
+            if max_bytes <= 16 << 20 {
+                return Err(store::Error::new(store::Kind::TooLarge, key, "more would come"));
+            }
+        }
+        self.0.get(key, version, range, max_bytes)
+    }
+
+    fn list_between(&self, prefix: &str, after: &str, listing: store::Listing) -> store::Result<store::Page> {
+        let mut page = self.0.list(prefix, after, listing)?;
+        page.entries.iter_mut().for_each(|entry| entry.size_bytes = 0);
+        Ok(page)
+    }
+}
+
+#[test]
+fn a_segment_that_is_larger_than_was_set_aside_is_read_by_itself() {
+    let store = Sizeless(archive(), Mutex::default());
+    assert_eq!(printed(&store, &["--chain", "0"]).unwrap(), printed(&archive(), &["--chain", "0"]).unwrap());
+    let asked = store.1.lock().unwrap();
+    let largest = asked.iter().map(|(_, max_bytes)| *max_bytes).max();
+    assert_eq!((asked.len(), largest), (6, Some(1 << 30)), "{asked:?}");
 }
 
 /// A pipe whose reader has gone.
