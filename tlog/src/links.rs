@@ -9,7 +9,7 @@ use schemas::tiles::TILE_WIDTH;
 use schemas::{Checkpoint, Hash, LINK_BYTES, Link, SegmentFile, Seq};
 
 use crate::laid::Unfit;
-use crate::segment::MAX_SEGMENT_BYTES;
+use crate::sealed::MAX_SEGMENT_BYTES;
 use crate::{Chain, Result};
 
 /// What is kept of segments read.

@@ -14,7 +14,7 @@ use schemas::segment::{BLOCK_EVENTS, MAX_DATUM_BYTES, sync_marker};
 use schemas::{Hash, SealedEvent, SegmentFile, SegmentHeader, Seq, TreesParts};
 
 use crate::laid::{Parts, Unfit};
-use crate::segment::{MAX_SEGMENT_BYTES, Sealed};
+use crate::sealed::{MAX_SEGMENT_BYTES, Sealed};
 
 /// No header is longer: a schema in its wrapper, and a little more.
 const MAX_HEADER_BYTES: u64 = (1 << 20) + (64 << 10);

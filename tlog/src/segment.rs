@@ -5,29 +5,17 @@
 
 use std::collections::HashSet;
 
-use schemas::{Checkpoint, Link, Place, Seq, TreesParts};
+use schemas::{Checkpoint, Place, Seq, TreesParts};
 use store::Kind;
 use store::versions::MAX_VERSIONS;
 
 use crate::hashes::{BEGINNING_BYTES, parts_of};
 use crate::laid::{Parts, Unfit, fitting};
+use crate::sealed::Sealed;
 use crate::{Chain, Error, Result, search};
-
-/// An event with its link, bound to the root that it was asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sealed {
-    /// Its link.
-    pub link: Link,
-    /// The AuditEvent schema that it is written in.
-    pub schema: Vec<u8>,
-    /// Its datum.
-    pub event_bytes: Vec<u8>,
-}
 
 /// What is read of a segment first: its header, and a small one whole.
 const SEGMENT_BEGINNING_BYTES: u64 = 64 << 10;
-/// No segment is read that is larger.
-pub(crate) const MAX_SEGMENT_BYTES: u64 = 1 << 30;
 /// So many versions that do not fit are looked into for one segment: all that are looked into of a trees file and of what
 /// it names, and as many again where the names were kept and are listed anew.
 const MAX_MISFITS: usize = 4 * MAX_VERSIONS;

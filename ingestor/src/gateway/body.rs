@@ -9,7 +9,7 @@ use axum::body::{Body, HttpBody};
 use axum::http::StatusCode;
 use tokio::time::timeout;
 
-use super::answer::Refusal;
+use super::refusal::Refusal;
 use super::waiting::{Reserved, Waiting};
 
 /// How much room a body asks for at a time: what is only announced takes none from others.

@@ -21,7 +21,6 @@ use tokio_rustls::TlsAcceptor;
 use tracing::{debug, warn};
 
 use super::Timeouts;
-use super::handler::Peer;
 
 /// What every connection is served with.
 pub(super) struct Server {
@@ -140,6 +139,10 @@ impl Server {
 async fn told(stopping: &mut watch::Receiver<bool>) {
     let _ = stopping.wait_for(|stop| *stop).await;
 }
+
+/// The address at the other end of the connection.
+#[derive(Clone)]
+pub(super) struct Peer(pub Arc<str>);
 
 /// Says when a connection is to be closed: what waits there is answered as it is.
 #[derive(Clone)]

@@ -13,12 +13,14 @@ use prometheus::{Registry, TextEncoder};
 use runtime::Clock;
 use tokio::sync::oneshot;
 
-use super::answer::{self, Refusal};
+use super::answer;
 use super::appender::{Job, Message};
 use super::body;
-use super::connections::Closing;
-use super::point::{Points, Reached, Wait};
+use super::connections::{Closing, Peer};
+use super::point::{Points, Reached};
 use super::prepare::{Prepared, Sender};
+use super::query::Wait;
+use super::refusal::Refusal;
 use super::waiting::{Reserved, Waiting};
 use super::{GatewayConfig, HttpMetrics};
 use crate::normalize::ANONYMOUS;
@@ -46,10 +48,6 @@ pub(super) struct Shared {
     /// No request is taken any more.
     pub stopping: AtomicBool,
 }
-
-/// The address at the other end of the connection.
-#[derive(Clone)]
-pub(super) struct Peer(pub Arc<str>);
 
 pub(super) fn router(shared: Arc<Shared>) -> Router {
     let registry = shared.registry.clone();

@@ -16,8 +16,9 @@ use runtime::Stop;
 use tokio::sync::Semaphore;
 use tracing::info;
 
-use super::answer::{self, Refusal};
+use super::answer;
 use super::connections::Server;
+use super::refusal::Refusal;
 use super::serving::Serving;
 use super::{GatewayError, Timeouts};
 

@@ -81,7 +81,8 @@ impl Appender {
     }
 
     /// Whether the next append needs a new one: the producer has given up for good, as librdkafka does when it can no
-    /// longer rule out a doubled record, or it was not answered, and may never be (see `pulse`).
+    /// longer rule out a doubled record, or it was not answered, and may never be (see `pulse`), or it holds records of
+    /// an append that failed.
     pub fn is_broken(&self) -> bool {
         self.is_silent.load(Ordering::SeqCst) || self.producer.client().fatal_error().is_some()
     }
@@ -113,7 +114,10 @@ impl Appender {
             if let Err(e) =
                 self.send(outgoing(&record, &topic, Arc::clone(&receipt)), nothing_written, deadline)
             {
-                // What has been sent still goes its way: nothing is known of it.
+                if sent > 0 {
+                    // What has been sent would still go its way behind the back of a retry: it goes with its producer.
+                    self.is_silent.store(true, Ordering::SeqCst);
+                }
                 let full = nothing_written && e.rdkafka_error_code() == Some(Code::QueueFull);
                 let what = format!("record {sent} of {count} was not taken for {lane}");
                 return Err(if full {

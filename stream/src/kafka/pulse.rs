@@ -23,12 +23,15 @@ pub(super) struct Pulse {
     next: Deadline,
     patience: Duration,
     given_up: Deadline,
+    /// It was asked and did not answer. A process that was frozen has missed the time without having asked.
+    asked_in_vain: bool,
 }
 
 impl Pulse {
     /// Of a client that has just been made.
     pub fn new(patience: Duration) -> Pulse {
-        Pulse { next: Deadline::after(EVERY), patience, given_up: Deadline::after(EVERY + patience) }
+        let given_up = Deadline::after(EVERY + patience);
+        Pulse { next: Deadline::after(EVERY), patience, given_up, asked_in_vain: false }
     }
 
     /// Asks about `topic`, as Kafka knows it, when it is time to. `Away`: there has been no answer for the whole
@@ -44,10 +47,10 @@ impl Pulse {
         }
         match client.fetch_metadata(Some(topic), AGAIN) {
             Ok(_) => *self = Pulse::new(self.patience),
-            Err(error) if self.given_up.passed() => {
+            Err(error) if self.asked_in_vain && self.given_up.passed() => {
                 return Err(ear.explain("no broker has answered for long; asking anew", error));
             }
-            Err(_) => self.next = Deadline::after(AGAIN),
+            Err(_) => (self.next, self.asked_in_vain) = (Deadline::after(AGAIN), true),
         }
         Ok(())
     }

@@ -10,7 +10,7 @@ use schemas::{Checkpoint, Hash, SegmentFile, Seq, Tree, Walk, first_prev};
 use super::state::State;
 use super::{CHAINS, EVENTS, Index, IndexError, KEY_BYTES, id_of, key, number_of};
 use crate::laid::Unfit;
-use crate::segment::MAX_SEGMENT_BYTES;
+use crate::sealed::MAX_SEGMENT_BYTES;
 use crate::{Chain, Error, Result};
 
 /// What is gathered before it is written: 28 MiB.
