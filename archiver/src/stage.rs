@@ -185,7 +185,8 @@ impl Lag<'_> {
         let first = self.first_from(0)?;
         if first.get(0).is_some_and(|record| first_seq_of(&record) > Some(needs)) {
             return Err(Failure::Halt(format!(
-                "{}: begins after seq {needs}, which the archive of {} needs next. What lies between is lost here",
+                "{}: begins after seq {needs}, which the archive of {} needs next. What lies between is lost here, unless \
+                 notes that could not be read say that it is archived: `sealog verify` tells",
                 self.lane, self.origin
             )));
         }

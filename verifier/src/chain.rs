@@ -60,6 +60,8 @@ pub(crate) struct ChainCheck<'a> {
     newest_note: Option<String>,
     /// Up to here the segments are gone and their trees bear them out.
     pub(crate) gone_before: u64,
+    /// Of what is gone only the names of its trees files were seen.
+    pub(crate) gone_unread: bool,
     pub(crate) segment_bytes: u64,
     pub(crate) segments: u64,
     pub(crate) events: u64,
@@ -172,6 +174,7 @@ impl<'a> ChainCheck<'a> {
             newest: None,
             newest_note: None,
             gone_before: 0,
+            gone_unread: false,
             segment_bytes: 0,
             segments: 0,
             events: 0,
@@ -286,10 +289,14 @@ impl<'a> ChainCheck<'a> {
             self.notice("not-covered", text);
         }
         if self.gone_before > 0 {
+            let seq = self.gone_before;
+            let hashes = match self.gone_unread {
+                true => "that trees files of their sizes remain was seen, not whether the hashes in them fit"
+                    .to_owned(),
+                false => format!("their hashes remain and fit: intact from seq {seq} on"),
+            };
             let text = format!(
-                "the events before seq {} are gone, their hashes remain and fit: intact from seq {} on. Whether their \
-                 retention had ended is not to be seen here",
-                self.gone_before, self.gone_before
+                "the events before seq {seq} are gone, {hashes}. Whether their retention had ended is not to be seen here"
             );
             self.notice("old-segments-gone", text);
             if records_openings(self.origin) {

@@ -124,7 +124,7 @@ impl ChainCheck<'_> {
         self.report_doubles(span, &keys);
         let Some(key) = keys.first() else {
             match span.may_be_gone && span.has_trees && span.has_note {
-                true => self.gone_before = span.end,
+                true => (self.gone_before, self.gone_unread) = (span.end, true),
                 false => self.report_missing_segment(span, None),
             }
             return;

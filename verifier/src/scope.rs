@@ -222,16 +222,22 @@ pub(crate) fn holding(
         }
         low
     };
-    let first = match from {
+    let mut first = match from {
         None => 0,
         Some(Bound::Seq(seq)) => spans.partition_point(|span| span.end <= seq),
         Some(Bound::Time(time)) => begin_by(time, false).checked_sub(1).map_or(0, |last| there[last]),
     };
-    let end = match to {
+    let mut end = match to {
         None => spans.len(),
         Some(Bound::Seq(seq)) => spans.partition_point(|span| span.first.0 <= seq),
         Some(Bound::Time(time)) => there.get(begin_by(time, true)).map_or(spans.len(), |later| later + 1),
     };
+    // Where one end is a seq, the span that holds it is walked, whatever the names and times of others say.
+    match (from, to) {
+        (Some(Bound::Seq(_)), Some(Bound::Time(_))) => end = end.max(first + 1).min(spans.len()),
+        (Some(Bound::Time(_)), Some(Bound::Seq(_))) => first = first.min(end.saturating_sub(1)),
+        _ => {}
+    }
     (first..end).collect()
 }
 
@@ -270,6 +276,17 @@ mod tests {
         assert_eq!((seqs(40, 50), seqs(20, 10)), (vec![], vec![]));
         assert_eq!(held(&begin, None, Some(Bound::Seq(0))), [0]);
         assert_eq!(held(&begin, Some(Bound::Seq(30)), None), [3]);
+    }
+
+    #[test]
+    fn the_span_that_holds_a_seq_is_walked_whatever_the_times_of_others_say() {
+        // As where somebody has moved the later segments to an earlier day.
+        let begin = [5 * DAY_US, DAY_US, DAY_US, DAY_US];
+        let (seq, time) = (|seq| Some(Bound::Seq(seq)), |time| Some(Bound::Time(Micros(time))));
+        assert_eq!(held(&begin, time(5 * DAY_US), seq(2)), [0]);
+        let begin = [0, 7 * DAY_US, 7 * DAY_US, 7 * DAY_US];
+        assert_eq!(held(&begin, seq(35), time(DAY_US)), [3]);
+        assert_eq!(held(&begin, seq(40), time(DAY_US)), [0; 0], "behind the end there is nothing");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use prometheus::IntGauge;
-use runtime::Stop;
+use runtime::{Deadline, Stop};
 use schemas::framing::{SCHEMA_HEADER, schema_of};
 use schemas::head::head_schema_hash;
 use schemas::{Hash, SealedEvent, Seq, event_hash, event_schema_hash};
@@ -26,6 +26,12 @@ const WAIT: Duration = Duration::from_millis(100);
 const LEAST_WAIT: Duration = Duration::from_millis(10);
 /// After an error.
 const PAUSE: Duration = Duration::from_millis(500);
+/// How long a chain that cannot be read is left alone, so that it does not take the others' time.
+const REST: Duration = Duration::from_secs(30);
+/// How long at a time it looks behind, before those who look ahead have their turn.
+const TURN: Duration = Duration::from_secs(1);
+/// How long, at most, it looks behind for the same.
+const BEHIND: Duration = Duration::from_secs(10);
 /// How far back a repeated item is looked for, in records of its chain.
 const BACK: u64 = 50_000;
 
@@ -100,6 +106,8 @@ pub(super) struct Follower {
     followed: BTreeMap<u32, Followed>,
     /// Where repeated items are looked for, one after the other. It never holds up those who look ahead.
     behind: VecDeque<Behind>,
+    /// Chains that could not be read.
+    resting: BTreeMap<u32, Deadline>,
     batch: Batch,
     /// Items that are looked for.
     looked_for: IntGauge,
@@ -122,8 +130,8 @@ struct Behind {
     chain: u32,
     next: u64,
     end: u64,
-    /// Where others may still join.
-    begun: bool,
+    /// From then on it is given up. None: it is not begun, and others may still join.
+    until: Option<Deadline>,
     waiting: Waiting,
 }
 
@@ -144,8 +152,8 @@ fn saw(waiting: &mut Waiting, wanted: &Wanted, place: Place) {
 
 impl Follower {
     pub fn new(stream: Arc<dyn Stream>, looked_for: IntGauge, ended: Arc<AtomicBool>) -> Follower {
-        let (followed, behind, batch, failing) = Default::default();
-        Follower { stream, followed, behind, batch, looked_for, ended, failing }
+        let (followed, behind, resting, batch, failing) = Default::default();
+        Follower { stream, followed, behind, resting, batch, looked_for, ended, failing }
     }
 
     /// Follows until the end is said.
@@ -168,11 +176,7 @@ impl Follower {
     fn take(&mut self, ask: Ask) {
         match ask {
             Ask::Mark { chain, answer } if !answer.is_closed() => {
-                let end = || {
-                    let last = self.stream.last(&topics::sealed(chain))?;
-                    Ok(last.last().map_or(0, |record| record.offset + 1))
-                };
-                let _ = answer.send(self.followed.get(&chain).map_or_else(end, |followed| Ok(followed.seen)));
+                let _ = answer.send(self.end_of(chain));
             }
             Ask::Find { chain, from, wanted, found } => {
                 let repeats: Vec<_> =
@@ -195,12 +199,34 @@ impl Follower {
         }
     }
 
+    /// Where what is sealed from now on will stand.
+    fn end_of(&mut self, chain: u32) -> Result<u64, stream::Error> {
+        let lane = topics::sealed(chain);
+        if self.rests(chain) {
+            return Err(stream::Error::new(Kind::Away, format!("{lane} could not be read a moment ago")));
+        }
+        if let Some(followed) = self.followed.get(&chain) {
+            return Ok(followed.seen);
+        }
+        match self.stream.last(&lane) {
+            Ok(last) => Ok(last.last().map_or(0, |record| record.offset + 1)),
+            Err(error) => {
+                self.resting.insert(chain, Deadline::after(REST));
+                Err(error)
+            }
+        }
+    }
+
+    fn rests(&self, chain: u32) -> bool {
+        self.resting.get(&chain).is_some_and(|until| !until.passed())
+    }
+
     /// Looks for repeated items before `end` as well, together with others who wait for the same.
     fn look_behind(&mut self, chain: u32, end: u64, wanted: Vec<(Wanted, usize)>, found: &Weak<Found>) {
         let next = end.saturating_sub(BACK);
-        let joined = self.behind.iter().position(|behind| behind.chain == chain && !behind.begun);
+        let joined = self.behind.iter().position(|behind| behind.chain == chain && behind.until.is_none());
         let at = joined.unwrap_or_else(|| {
-            self.behind.push_back(Behind { chain, next, end, begun: false, waiting: Waiting::new() });
+            self.behind.push_back(Behind { chain, next, end, until: None, waiting: Waiting::new() });
             self.behind.len() - 1
         });
         if let Some(behind) = self.behind.get_mut(at) {
@@ -214,42 +240,54 @@ impl Follower {
     /// Reads on, once, wherever somebody waits.
     fn look(&mut self) {
         let mut failed = self.look_at_behind().is_err();
-        let wait =
-            if self.behind.is_empty() { WAIT / self.followed.len().max(1) as u32 } else { Duration::ZERO };
+        let wait = (WAIT / self.followed.len().max(1) as u32).max(LEAST_WAIT);
         for (chain, followed) in &mut self.followed {
             forget_the_gone(&mut followed.waiting);
-            if !followed.waiting.is_empty() {
-                let Followed { next, waiting, .. } = followed;
-                let read =
-                    read_on(&*self.stream, *chain, next, waiting, &mut self.batch, wait.max(LEAST_WAIT));
-                followed.seen = followed.seen.max(followed.next);
-                failed |= read.inspect_err(|error| say_once(self.failing, error)).is_err();
+            let rests = self.resting.get(chain).is_some_and(|until| !until.passed());
+            if followed.waiting.is_empty() || rests {
+                continue;
+            }
+            let Followed { next, waiting, .. } = followed;
+            let read = read_on(&*self.stream, *chain, next, waiting, &mut self.batch, wait);
+            followed.seen = followed.seen.max(followed.next);
+            match read {
+                Ok(()) => drop(self.resting.remove(chain)),
+                Err(error) => {
+                    say_once(self.failing, &error);
+                    self.resting.insert(*chain, Deadline::after(REST));
+                    failed = true;
+                }
             }
         }
-        if self.failing && !failed {
+        if self.failing && !failed && self.resting.is_empty() {
             info!("audit.sealed can be read again for those who wait");
+            self.failing = false;
         }
-        self.failing = failed;
-        if failed {
+        self.failing |= failed;
+        if failed || self.followed.keys().all(|chain| self.rests(*chain)) {
             Stop::new().wait(PAUSE);
         }
+        self.resting.retain(|_, until| !until.passed());
         self.followed.retain(|_, followed| !followed.waiting.is_empty());
         self.looked_for.set(self.followed.values().map(|followed| followed.waiting.len() as i64).sum());
     }
 
+    /// Goes on with the first search behind, for a while: each turn between there and ahead has its price on Kafka.
     fn look_at_behind(&mut self) -> Result<(), stream::Error> {
-        let Some(behind) = self.behind.front_mut() else { return Ok(()) };
-        behind.begun = true;
-        forget_the_gone(&mut behind.waiting);
-        let (before, Behind { chain, next, end, waiting, .. }) = (behind.next, behind);
+        let turn = Deadline::after(TURN);
         let mut read = Ok(());
-        if !waiting.is_empty() && *next < *end {
+        while let Some(behind) = self.behind.front_mut() {
+            forget_the_gone(&mut behind.waiting);
+            let given_up = behind.until.get_or_insert_with(|| Deadline::after(BEHIND)).passed();
+            if behind.waiting.is_empty() || behind.next >= behind.end || given_up {
+                self.behind.pop_front();
+                break;
+            }
+            if turn.passed() || read.is_err() {
+                break;
+            }
+            let Behind { chain, next, waiting, .. } = behind;
             read = read_on(&*self.stream, *chain, next, waiting, &mut self.batch, WAIT);
-        }
-        // What gives nothing has nothing, or will be asked for again.
-        let is_done = waiting.is_empty() || *next >= *end || *next == before;
-        if is_done {
-            self.behind.pop_front();
         }
         read.inspect_err(|error| say_once(self.failing, error))
     }

@@ -1,14 +1,15 @@
 //! `?wait=`: an answer that comes once the events are sealed, or archived, and says where they stand.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
 use axum::http::StatusCode;
+use runtime::Deadline;
 use schemas::framing::{SCHEMA_HEADER, schema_of};
 use schemas::{Hash, Seq, event_hash};
 use stream::topics;
-use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::timeout;
 use tracing::warn;
 
@@ -58,8 +59,7 @@ pub(super) struct Points {
     archive: Option<Arc<dyn Archived>>,
     /// A client that has gone is waited for like one that listens, so only so many wait.
     seats: Arc<Semaphore>,
-    /// How far the archive was when it was last asked.
-    sizes: Vec<Mutex<u64>>,
+    sizes: Vec<Arc<Size>>,
 }
 
 impl Points {
@@ -69,7 +69,7 @@ impl Points {
         archive: Option<Arc<dyn Archived>>,
         (chains, seats): (u32, usize),
     ) -> Points {
-        let sizes = (0..chains).map(|_| Mutex::new(0)).collect();
+        let sizes = (0..chains).map(|_| Arc::default()).collect();
         Points { follower, ended, archive, seats: Arc::new(Semaphore::new(seats)), sizes }
     }
 
@@ -152,23 +152,52 @@ impl Points {
     /// Waits until the archive covers this seq.
     async fn covered(&self, archive: &Arc<dyn Archived>, chain: u32, seq: Seq) {
         let Some(known) = self.sizes.get(chain as usize) else { return };
-        loop {
-            // Whoever comes while one asks gets what it was told.
-            let mut size = known.lock().await;
-            if *size > seq.0 {
-                return;
+        while known.size.load(Ordering::SeqCst) <= seq.0 {
+            match known.turn() {
+                Some(turn) => {
+                    let archive = archive.clone();
+                    // It ends by itself, also when whoever has begun it has gone.
+                    let asked = tokio::task::spawn_blocking(move || turn.ask(&*archive, chain));
+                    let _ = asked.await;
+                }
+                None => tokio::time::sleep(LOOK).await,
             }
-            let asked = archive.clone();
-            match tokio::task::spawn_blocking(move || asked.size(chain)).await {
-                Ok(Ok(now)) => *size = now,
-                Ok(Err(error)) => warn!("whoever waits for the archive waits longer: {error}"),
-                Err(_) => return,
-            }
-            if *size > seq.0 {
-                return;
-            }
-            tokio::time::sleep(LOOK).await;
         }
+    }
+}
+
+/// How far the archive of a chain was when it was last asked. Of all who wait one asks at a time, and so often.
+#[derive(Default)]
+struct Size {
+    size: AtomicU64,
+    is_asked: AtomicBool,
+    rests: Mutex<Option<Deadline>>,
+}
+
+/// Whoever has it asks.
+struct Turn(Arc<Size>);
+
+impl Size {
+    fn turn(self: &Arc<Size>) -> Option<Turn> {
+        let rests = self.rests.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_due = rests.is_none_or(|until| until.passed());
+        (is_due && !self.is_asked.swap(true, Ordering::SeqCst)).then(|| Turn(self.clone()))
+    }
+}
+
+impl Turn {
+    fn ask(self, archive: &dyn Archived, chain: u32) {
+        match archive.size(chain) {
+            Ok(size) => drop(self.0.size.fetch_max(size, Ordering::SeqCst)),
+            Err(error) => warn!("whoever waits for the archive waits longer: {error}"),
+        }
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        *self.0.rests.lock().unwrap_or_else(PoisonError::into_inner) = Some(Deadline::after(LOOK));
+        self.0.is_asked.store(false, Ordering::SeqCst);
     }
 }
 

@@ -18,6 +18,8 @@ pub(super) struct Opened<'a, T> {
 /// Why a version is no note.
 pub(super) enum Why {
     Malformed(Malformed),
+    /// It was not given. One that is not too long may be another time.
+    Unread(Malformed),
     /// It may not be read.
     Refused(Error),
 }
@@ -25,7 +27,7 @@ pub(super) enum Why {
 impl Why {
     pub(super) fn at(self, key: &str) -> NotesError {
         match self {
-            Why::Malformed(why) => NotesError::Malformed { key: key.to_owned(), why },
+            Why::Malformed(why) | Why::Unread(why) => NotesError::Malformed { key: key.to_owned(), why },
             Why::Refused(error) => NotesError::Store(error),
         }
     }
@@ -47,11 +49,11 @@ impl<'a, T: Clone + PartialEq> Opened<'a, T> {
                     continue;
                 }
                 Ok(Some((_, Err(why)))) => Why::Malformed(why),
-                Ok(None) => Why::Malformed(Malformed::new("note", 0, "is longer than any may be, or gone")),
+                Ok(None) => Why::Unread(Malformed::new("note", 0, "is longer than any may be, or gone")),
                 Err(error) if error.kind() == Kind::Refused => Why::Refused(error),
                 Err(error) => return Err(error),
             };
-            if matches!(why, Why::Malformed(_)) {
+            if matches!(why, Why::Malformed(_)) || entry.size_bytes > MAX_BYTES {
                 opened.malformed.push(entry);
             }
             opened.why.get_or_insert(why);

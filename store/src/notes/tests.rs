@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use runtime::SystemClock;
 use schemas::{Signing, Tree, Vkey};
@@ -278,4 +278,39 @@ fn what_nobody_tampered_with_is_read_in_five_requests() {
     };
     assert_eq!(newest(&store), 99);
     assert_eq!(store.calls.load(Ordering::SeqCst), 5, "the hint, two lists, a key, a Checkpoint");
+}
+
+/// A store that does not find what it lists, until it is told to.
+struct Forgetful {
+    store: Memory,
+    forgets: AtomicBool,
+}
+
+impl Between for Forgetful {
+    fn below(&self) -> &Memory {
+        &self.store
+    }
+
+    fn get_between(
+        &self,
+        key: &str,
+        version: Option<&Version>,
+        range: Option<Range<u64>>,
+        max_bytes: u64,
+    ) -> Result<Object> {
+        if self.forgets.load(Ordering::SeqCst) && key.ends_with(&format!("{:020}.note", 20)) {
+            return Err(Error::new(Kind::Missing, key, "it is not there now"));
+        }
+        self.store.get(key, version, range, max_bytes)
+    }
+}
+
+#[test]
+fn a_note_that_was_not_found_once_is_no_unsigned_one() {
+    let store = Forgetful { store: with_checkpoints(&[10, 20]), forgets: AtomicBool::new(true) };
+    let mut unsigned = Unsigned::default();
+    let newest = |notes: Notes| notes.newest.unwrap().size;
+    assert_eq!(newest(Notes::read_again(&store, ORIGIN, &mut unsigned).unwrap()), 10);
+    store.forgets.store(false, Ordering::SeqCst);
+    assert_eq!(newest(Notes::read_again(&store, ORIGIN, &mut unsigned).unwrap()), 20);
 }

@@ -118,12 +118,12 @@ impl Appender {
                     // What has been sent would still go its way behind the back of a retry: it goes with its producer.
                     self.is_silent.store(true, Ordering::SeqCst);
                 }
-                let full = nothing_written && e.rdkafka_error_code() == Some(Code::QueueFull);
                 let what = format!("record {sent} of {count} was not taken for {lane}");
-                return Err(if full {
-                    Error::caused(Kind::Full, what, e)
-                } else {
-                    self.ear.explain(what, e)
+                return Err(match e.rdkafka_error_code() {
+                    Some(Code::QueueFull) if nothing_written => Error::caused(Kind::Full, what, e),
+                    // Full is only said where nothing was written.
+                    Some(Code::QueueFull) => Error::caused(Kind::Away, what, e),
+                    _ => self.ear.explain(what, e),
                 });
             }
         }

@@ -34,9 +34,10 @@ impl Index {
             return Ok(Built::default());
         };
         let begun = match self.state_of(chain)? {
-            // Where it has as many events as are archived, nothing is read that could show them to be others.
+            // Where nothing is read, nothing could show its events to be others: then the root does, and an archive that
+            // is shorter than what was followed in it is another one.
             Some(state)
-                if state.walk.tree().size() != newest.size || state.walk.tree().root() == newest.root =>
+                if state.walk.tree().size() < newest.size || state.walk.tree().root() == newest.root =>
             {
                 state
             }
