@@ -104,6 +104,7 @@ const MAX_PREFIX_BYTES: usize = 255;
 
 impl Archive {
     /// Whether the configuration says where it is: else it is a folder inside of the data folder.
+    #[cfg(feature = "kafka")]
     pub fn is_named(&self) -> bool {
         *self != Archive::Directory(None)
     }

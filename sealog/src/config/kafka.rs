@@ -7,6 +7,8 @@ use anyhow::{Result, bail};
 use super::Given;
 
 /// How to reach Kafka, and what is asked of it.
+// Without the client it is read, and refused by who would use it.
+#[cfg_attr(not(feature = "kafka"), allow(dead_code))]
 #[derive(Clone, Debug)]
 pub struct Kafka {
     /// host:port, comma separated.

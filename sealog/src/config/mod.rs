@@ -16,7 +16,9 @@ pub use archive::Archive;
 #[cfg(feature = "s3")]
 pub use archive::{Bucket, Encryption};
 pub use given::Given;
-pub use kafka::{Durability, Kafka};
+#[cfg(feature = "kafka")]
+pub use kafka::Durability;
+pub use kafka::Kafka;
 pub use quantity::period;
 #[cfg(feature = "s3")]
 pub use quantity::period_in_words;
@@ -40,6 +42,7 @@ pub struct Config {
     /// What is let go of, and when.
     pub trimmer: Trimmer,
     /// Where a stage without a gateway shows its metrics; None: 7741 and up on loopback.
+    #[cfg_attr(not(feature = "kafka"), allow(dead_code))]
     pub metrics_listen: Option<SocketAddr>,
     /// The key file; None: `chainer.key` in the data folder.
     pub chainer_key: Option<PathBuf>,

@@ -78,11 +78,13 @@ pub fn archive_for_readers(config: &Config, place: &str) -> [String; 2] {
 }
 
 /// Where the chainer's key is.
+#[cfg(feature = "kafka")]
 pub fn key_path(config: &Config) -> PathBuf {
     config.chainer_key.clone().unwrap_or_else(|| config.data_dir.join("chainer.key"))
 }
 
 /// The key and guards that are there already: whoever seals on Kafka has them from `sealog init`.
+#[cfg(feature = "kafka")]
 pub fn sealing(config: &Config, folder: &Folder) -> Result<Sealing> {
     let (signing, ..) = folder
         .key(config.chainer_key.as_deref(), false)

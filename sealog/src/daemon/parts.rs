@@ -47,6 +47,7 @@ pub fn gateway(
 }
 
 /// Metrics, of a process without a gateway.
+#[cfg_attr(not(feature = "kafka"), allow(dead_code))]
 pub fn telemetry(telemetry: Telemetry, listener: TcpListener) -> Part {
     let serve =
         move |stop: &_| telemetry.serve(listener, stop).map_err(|error| Failure::Halt(error.to_string()));
@@ -54,6 +55,7 @@ pub fn telemetry(telemetry: Telemetry, listener: TcpListener) -> Part {
 }
 
 /// Events from raw topics.
+#[cfg_attr(not(feature = "kafka"), allow(dead_code))]
 pub fn ingestor(config: &Config, kafka: &Kafka, ground: &Ground) -> Result<Part> {
     let ingestor = Ingestor {
         stream: ground.stream.clone(),

@@ -153,6 +153,7 @@ impl fmt::Display for Missed {
 }
 
 /// What the index of an archive goes by. Two names of one archive cost an index each, and nothing else.
+#[cfg_attr(not(any(feature = "http", feature = "s3")), allow(unused_variables))]
 fn name_of(archive: &str, place: &Place) -> String {
     match place {
         Place::Folder(path) => {
