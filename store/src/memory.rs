@@ -20,7 +20,7 @@ mod between;
 #[cfg(test)]
 mod tests;
 
-pub use between::Between;
+pub use between::{Between, Withholding};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 

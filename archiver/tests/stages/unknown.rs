@@ -1,15 +1,14 @@
 //! Notes of which nothing is known, buried or not to be read, beside others that somebody put early: what is not in the
 //! archive does not count as archived because of them, and junk that nobody can read stops nobody.
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use archiver::GROUP;
 use archiver::repair::plan;
 use runtime::{Failure, Stop};
 use schemas::{Layout, Place};
-use store::memory::{Between, Memory};
-use store::{Kind, Object, Store, Version};
+use store::Kind;
+use store::memory::Withholding;
 use stream::{Log, topics};
 
 use crate::crowded::{bury, says_what_to_do};
@@ -132,37 +131,13 @@ fn where_the_log_begins_within_a_cut_such_a_name_stops_a_start_only_if_the_cut_i
     assert_eq!(ahead.committed(), None);
 }
 
-/// An archive that does not answer when it is asked for one key.
-struct AwayAt {
-    memory: Memory,
-    key: String,
-}
-
-impl Between for AwayAt {
-    fn below(&self) -> &Memory {
-        &self.memory
-    }
-
-    fn get_between(
-        &self,
-        key: &str,
-        version: Option<&Version>,
-        range: Option<Range<u64>>,
-        max_bytes: u64,
-    ) -> store::Result<Object> {
-        match key == self.key {
-            true => Err(store::Error::new(Kind::Away, key, "no answer, as the test set it")),
-            false => self.memory.get(key, version, range, max_bytes),
-        }
-    }
-}
-
 #[test]
 fn a_note_that_the_store_does_not_answer_for_is_not_passed_over() {
     let ahead = Ahead::new(false);
     ahead.put([2]);
     ahead.put_unreadable();
-    let away = AwayAt { memory: ahead.rig.store.clone(), key: ahead.never_signed(0) };
+    let words = ahead.never_signed(0);
+    let away = Withholding { inner: ahead.rig.store.clone(), words, kind: Kind::Away };
     let mut archiver = ahead.rig.archiver();
     archiver.store = Arc::new(away);
     let stop = Stop::new();

@@ -202,7 +202,7 @@ impl Follower {
     /// Where what is sealed from now on will stand.
     fn end_of(&mut self, chain: u32) -> Result<u64, stream::Error> {
         let lane = topics::sealed(chain);
-        if self.rests(chain) {
+        if rests(&self.resting, chain) {
             return Err(stream::Error::new(Kind::Away, format!("{lane} could not be read a moment ago")));
         }
         if let Some(followed) = self.followed.get(&chain) {
@@ -215,10 +215,6 @@ impl Follower {
                 Err(error)
             }
         }
-    }
-
-    fn rests(&self, chain: u32) -> bool {
-        self.resting.get(&chain).is_some_and(|until| !until.passed())
     }
 
     /// Looks for repeated items before `end` as well, together with others who wait for the same.
@@ -243,8 +239,7 @@ impl Follower {
         let wait = (WAIT / self.followed.len().max(1) as u32).max(LEAST_WAIT);
         for (chain, followed) in &mut self.followed {
             forget_the_gone(&mut followed.waiting);
-            let rests = self.resting.get(chain).is_some_and(|until| !until.passed());
-            if followed.waiting.is_empty() || rests {
+            if followed.waiting.is_empty() || rests(&self.resting, *chain) {
                 continue;
             }
             let Followed { next, waiting, .. } = followed;
@@ -264,7 +259,7 @@ impl Follower {
             self.failing = false;
         }
         self.failing |= failed;
-        if failed || self.followed.keys().all(|chain| self.rests(*chain)) {
+        if failed || self.followed.keys().all(|chain| rests(&self.resting, *chain)) {
             Stop::new().wait(PAUSE);
         }
         self.resting.retain(|_, until| !until.passed());
@@ -291,6 +286,10 @@ impl Follower {
         }
         read.inspect_err(|error| say_once(self.failing, error))
     }
+}
+
+fn rests(resting: &BTreeMap<u32, Deadline>, chain: u32) -> bool {
+    resting.get(&chain).is_some_and(|until| !until.passed())
 }
 
 fn say_once(said: bool, error: &stream::Error) {

@@ -113,38 +113,39 @@ impl Points {
         let (wanted, items) = (wanted(prepared), prepared.items.len());
         prepared.let_go_of_records();
         reserved.become_bytes(prepared.kept_bytes());
-        let mut reached = Vec::new();
-        // What was found stays, however the waiting ends.
-        tokio::select! {
-            _ = timeout(wait.time, self.wait_for(&mark, wait.point, (wanted, items), reserved, &mut reached)) => {}
-            () = closing.told() => {}
+        let (found, mut proofs) = (found(items, wanted.len()), vec![None; items]);
+        let chain = mark.chain;
+        let ask = Ask::Find { chain, from: mark.from, wanted, found: Arc::downgrade(&found) };
+        if self.follower.send(ask).is_ok() {
+            let waiting = self.wait_for(chain, wait.point, &found, reserved, &mut proofs);
+            // What was found stays, however the waiting ends.
+            tokio::select! {
+                _ = timeout(wait.time, waiting) => {}
+                () = closing.told() => {}
+            }
         }
-        reached
+        let reached = |(place, proof): (Option<Place>, _)| place.map(|place| Reached { chain, place, proof });
+        found.places().into_iter().zip(proofs).map(reached).collect()
     }
 
+    /// Returns when all were found and, if that is asked, proved as far as there is room.
     async fn wait_for(
         &self,
-        mark: &Mark,
+        chain: u32,
         point: Point,
-        (wanted, items): (Vec<(Wanted, usize)>, usize),
+        found: &Found,
         reserved: &mut Reserved,
-        reached: &mut Vec<Option<Reached>>,
+        proofs: &mut [Option<String>],
     ) {
-        let found = found(items, wanted.len());
-        let ask = Ask::Find { chain: mark.chain, from: mark.from, wanted, found: Arc::downgrade(&found) };
-        if self.follower.send(ask).is_err() {
-            return;
-        }
-        let mut watched = Watched { chain: mark.chain, reached, found };
-        watched.found.all().await;
-        watched.take();
-        let Some(last) = watched.reached.iter().flatten().map(|r| r.place.seq).max() else { return };
-        if let (Point::Archived, Some(archive)) = (point, &self.archive) {
-            self.covered(archive, mark.chain, last).await;
-            for reached in watched.reached.iter_mut().flatten() {
-                let proof = proof(archive, mark.chain, reached.place).await;
+        found.all().await;
+        let (Point::Archived, Some(archive)) = (point, &self.archive) else { return };
+        let places = found.places();
+        let Some(last) = places.iter().flatten().map(|place| place.seq).max() else { return };
+        self.covered(archive, chain, last).await;
+        for (place, kept) in places.into_iter().zip(proofs) {
+            if let Some(place) = place {
                 // An answer without the proof says so: it can be had later, when there is room.
-                reached.proof = proof.filter(|proof| reserved.grow_by(proof.len()));
+                *kept = proof(archive, chain, place).await.filter(|proof| reserved.grow_by(proof.len()));
             }
         }
     }
@@ -198,30 +199,6 @@ impl Drop for Turn {
     fn drop(&mut self) {
         *self.0.rests.lock().unwrap_or_else(PoisonError::into_inner) = Some(Deadline::after(LOOK));
         self.0.is_asked.store(false, Ordering::SeqCst);
-    }
-}
-
-/// What is found is handed over even if the time is over in the midst of waiting.
-struct Watched<'a> {
-    chain: u32,
-    reached: &'a mut Vec<Option<Reached>>,
-    found: Arc<Found>,
-}
-
-impl Watched<'_> {
-    fn take(&mut self) {
-        let chain = self.chain;
-        let places = self.found.places().into_iter();
-        *self.reached =
-            places.map(|place| place.map(|place| Reached { chain, place, proof: None })).collect();
-    }
-}
-
-impl Drop for Watched<'_> {
-    fn drop(&mut self) {
-        if self.reached.is_empty() {
-            self.take();
-        }
     }
 }
 

@@ -4,7 +4,6 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::fs;
-use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -12,8 +11,8 @@ use std::time::Duration;
 use runtime::ManualClock;
 use schemas::Micros;
 use store::directory::Directory;
-use store::memory::{Between, Memory};
-use store::{Error, Keep, Kind, Object, Store, Version};
+use store::memory::{Memory, Withholding};
+use store::{Keep, Store};
 
 use crate::testing::rows::{ALL, Act, BEGAN, Case};
 use crate::{Check, Known, Options, Report, Verdict, verify};
@@ -65,34 +64,8 @@ fn in_memory(case: &Case) -> Box<dyn Store> {
         }
     }
     match case.withheld {
-        Some((words, kind)) => Box::new(Withholding { inner: store, words, kind }),
+        Some((words, kind)) => Box::new(Withholding { inner: store, words: words.to_owned(), kind }),
         None => Box::new(store),
-    }
-}
-
-/// It does not give some objects that it lists.
-struct Withholding {
-    inner: Memory,
-    words: &'static str,
-    kind: Kind,
-}
-
-impl Between for Withholding {
-    fn below(&self) -> &Memory {
-        &self.inner
-    }
-
-    fn get_between(
-        &self,
-        key: &str,
-        version: Option<&Version>,
-        range: Option<Range<u64>>,
-        max_bytes: u64,
-    ) -> store::Result<Object> {
-        match key.contains(self.words) {
-            true => Err(Error::new(self.kind, key, "not today")),
-            false => self.inner.get(key, version, range, max_bytes),
-        }
     }
 }
 
